@@ -1,0 +1,45 @@
+"""Entry point of the command line: collects the subcommands and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ..errors import InputError
+
+app = typer.Typer(
+    name="structdistill",
+    help="Distil a large code model into a small one, reasoning and structure included.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+INTERRUPTED = 130
+BAD_INPUT = 2
+
+
+def _register() -> None:
+    # Each module imports only the standard library and typer at the top, so that --help stays quick.
+    from . import demo, evaluate, traces, train
+
+    for module in (demo, traces, train, evaluate):
+        module.register(app)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 2 bad input (one line on stderr), 130 interrupted."""
+    _register()
+    try:
+        app()
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; run the same command again to continue", err=True)
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""One teacher reply, parsed and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..sandbox.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A teacher's attempt at a problem. Failed ones are kept: they are the wrong pathways.
+
+    Attributes:
+        problem_id: the `Problem.id` it answers.
+        teacher: model id, or what the teacher is ("scripted listops teacher").
+        revision: commit or version of the teacher, where known.
+        sampling: temperature, top_p, seed, recipe, …
+        messages: the chat that was sent.
+        reasoning: the reply without its code.
+        code: the code of the reply; None when none could be extracted.
+        tokens: tokens used, where the teacher reports them.
+        finish_reason: as the endpoint reports it.
+        verdict: the judge's; None before verification.
+    """
+
+    problem_id: str
+    teacher: str
+    reasoning: str
+    code: str | None
+    revision: str | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    messages: Sequence[Mapping[str, str]] = ()
+    tokens: int | None = None
+    finish_reason: str | None = None
+    verdict: Verdict | None = None
