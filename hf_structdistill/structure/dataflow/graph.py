@@ -1,0 +1,36 @@
+"""The data-flow graph: variable occurrences, and edges from each use to the definitions that reach it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Occurrence(NamedTuple):
+    """One place in the source where a variable is defined, used, or both (the target of an augmented assignment)."""
+
+    start: int
+    """First byte of the name."""
+    end: int
+    name: str
+    is_def: bool
+    is_use: bool
+    scope: int
+    """Index into `DataFlow.scopes` of the scope that owns the variable, -1 for names no scope binds (builtins)."""
+
+
+@dataclass(frozen=True)
+class DataFlow:
+    """Reaching definitions of one program.
+
+    Attributes:
+        occurrences: every variable occurrence, sorted by start byte.
+        edges: (use, definitions): index of an occurrence that is a use and the indices, ascending, of the definitions
+            that may reach it. A use no definition reaches (a builtin, an unbound name) has no edge.
+        assignments: (definition, uses): index of a definition and the indices, ascending, of the uses its value is
+            computed from; definitions whose value uses no variable have none.
+    """
+
+    occurrences: list[Occurrence] = field(default_factory=list)
+    edges: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
+    assignments: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
