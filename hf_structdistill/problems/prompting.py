@@ -1,0 +1,24 @@
+"""How a problem is put to the student, and what its completion looks like."""
+
+from __future__ import annotations
+
+from .problem import Problem
+
+
+def student_prompt(problem: Problem) -> str:
+    """The text the student continues; ends with an empty line, so that a completion starts on its own line.
+
+    A HumanEval prompt is the head of a function, so it is shown as code to complete.
+    """
+    if problem.source == "humaneval":
+        return f"Complete this function:\n\n```python\n{problem.prompt.strip()}\n```\n\n"
+    return problem.prompt.strip() + "\n\n"
+
+
+def format_completion(reasoning: str, code: str, language: str = "python") -> str:
+    """Reasoning, an empty line, then `code` in a fence. The fence is longer where the code itself has one."""
+    fence = "```"
+    while fence in code:
+        fence += "`"
+    block = f"{fence}{language}\n{code.strip(chr(10))}\n{fence}\n"
+    return f"{reasoning.strip()}\n\n{block}" if reasoning.strip() else block
