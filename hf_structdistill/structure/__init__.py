@@ -9,32 +9,43 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .annotation import Annotation, StructureAnnotator
     from .dataflow import DataFlow, Occurrence, analyse_dataflow
     from .languages import LANGUAGES, Language, get_language
+    from .regions import Region, code_regions
+    from .token_bytes import TokenBytes
     from .tree import SyntaxTree, parse
 
 __all__ = [
     "LANGUAGES",
+    "Annotation",
     "DataFlow",
     "Language",
     "Occurrence",
+    "Region",
+    "StructureAnnotator",
     "SyntaxTree",
+    "TokenBytes",
     "analyse_dataflow",
+    "code_regions",
     "get_language",
     "parse",
 ]
 
 _HOMES = {
     "LANGUAGES": ".languages",
+    "Annotation": ".annotation",
     "DataFlow": ".dataflow",
     "Language": ".languages",
     "Occurrence": ".dataflow",
+    "Region": ".regions",
+    "StructureAnnotator": ".annotation",
     "SyntaxTree": ".tree",
+    "TokenBytes": ".token_bytes",
     "analyse_dataflow": ".dataflow",
+    "code_regions": ".regions",
     "get_language": ".languages",
     "parse": ".tree",
-    # token alignment: TokenBytes, StructureAnnotator, Annotation, Region, code_regions go here, and above in
-    # TYPE_CHECKING and __all__
 }
 
 

@@ -1,0 +1,159 @@
+"""Token ids to the bytes they spell.
+
+tree-sitter counts bytes, so alignment does too. A tokenizer's own offset mappings are not used: they count characters,
+come back zero-width from some byte-level tokenizers (huggingface/tokenizers#1688), and are gone after a chat template,
+truncation or packing. What each id spells is a property of the vocabulary alone; from it the offsets of any sequence
+of ids are one gather and one cumulative sum.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .vocabularies import Vocabulary, read_vocabulary
+
+# What the round trip is checked on: every feature of code that some tokenizer family is known to rewrite.
+_PROBES = (
+    "def area(w, h):\n    return w * h\n",
+    "if x:\n\ty = [1,  2]\r\n\n\n    # Done, don't.  A  B\n",
+    "class A(B): x = {'k': \"v\"}  ",
+    "s = 'é ü ß 漢字 かな 🤖👩‍👩‍👧'\n",
+    "t = 'ﬁ ① （ｘ） …'\n",
+)
+_PRIVATE_USE = "\U000f1234"
+
+
+class TokenBytes:
+    """A table from token ids to bytes: build it once per tokenizer with `TokenBytes.from_tokenizer`.
+
+    Attributes:
+        special: bool array, one entry per id: control tokens such as `<s>` or `<|im_end|>`, which are no text.
+        dummy_prefix: whether the tokenizer writes a space in front of every text (Llama 2, T5, RoBERTa): then
+            `bytes_of(encode(text))` is `b" " + text`. The space is kept because the first token does contain it.
+
+    An id outside the table (a padded embedding row) spells nothing. A literal U+2581 in a text is indistinguishable
+    from a space to the SentencePiece families, which spell both as U+2581.
+    """
+
+    def __init__(self, pieces: Sequence[bytes], special: Iterable[int] = (), *, dummy_prefix: bool = False) -> None:
+        size = len(pieces)
+        self.dummy_prefix = dummy_prefix
+        self.special = np.zeros(size + 1, dtype=bool)
+        self.special[list(special)] = True
+        # One entry more than there are ids: every unknown id is sent there.
+        self._pieces = [*pieces, b""]
+        self._widths = np.fromiter(map(len, self._pieces), dtype=np.int64, count=size + 1)
+        self._text_pieces = [b"" if hide else piece for piece, hide in zip(self._pieces, self.special, strict=True)]
+        self._text_widths = np.where(self.special, 0, self._widths)
+
+    @classmethod
+    def from_tokenizer(cls, tokenizer: Any) -> TokenBytes:
+        """Reads the vocabulary and checks it by a round trip on texts with the features of code.
+
+        Args:
+            tokenizer: a tokenizer of transformers, a `tokenizers.Tokenizer`, a SentencePiece processor, a tiktoken
+                encoding or a tokenizer of mistral-common.
+
+        Raises:
+            InputError: the tokenizer is of another kind, or does not keep text byte for byte (WordPiece; normalizers
+                that lower-case, strip accents, apply NFKC or merge spaces). NFC is accepted: it leaves code alone.
+
+        The table is kept as long as the tokenizer lives, and rebuilt when tokens were added to it.
+        """
+        size = _vocabulary_size(tokenizer)
+        known = _tables.get(tokenizer)
+        if known is None or known[0] != size:
+            known = _tables[tokenizer] = (size, cls._checked(read_vocabulary(tokenizer)))
+        return known[1]
+
+    @classmethod
+    def _checked(cls, vocabulary: Vocabulary) -> TokenBytes:
+        table = cls(vocabulary.pieces, vocabulary.special)
+        table.dummy_prefix = table.bytes_of(vocabulary.encode("x")).startswith(b" ")
+        _check_round_trip(table, vocabulary)
+        return table
+
+    def __len__(self) -> int:
+        return len(self._pieces) - 1
+
+    def __repr__(self) -> str:
+        return f"TokenBytes({len(self)} ids, {int(self.special.sum())} special, dummy_prefix={self.dummy_prefix})"
+
+    def rows(self, ids: Any) -> np.ndarray:
+        """`ids` (any sequence, array or CPU tensor) as table rows, int64 (T,); unknown ids become the empty row."""
+        rows = np.asarray(ids, dtype=np.int64).reshape(-1)
+        size = len(self)
+        if rows.size and (rows.min() < 0 or rows.max() >= size):
+            rows = np.where((rows < 0) | (rows >= size), size, rows)
+        return rows
+
+    def bytes_of(self, ids: Any, *, skip_special: bool = False) -> bytes:
+        """The bytes that `ids` spell; special tokens spell their name, or nothing with `skip_special`."""
+        pieces = self._text_pieces if skip_special else self._pieces
+        return b"".join([pieces[row] for row in self.rows(ids).tolist()])
+
+    def offsets(self, ids: Any, *, skip_special: bool = False) -> np.ndarray:
+        """Byte offsets int64 (T+1,): token t spells `bytes_of(ids)[offsets[t]:offsets[t + 1]]`."""
+        widths = self._text_widths if skip_special else self._widths
+        rows = self.rows(ids)
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(widths[rows], out=offsets[1:])
+        return offsets
+
+
+# Tokenizer object -> (its size then, its table).
+_tables: weakref.WeakKeyDictionary[Any, tuple[int, TokenBytes]] = weakref.WeakKeyDictionary()
+
+
+def _vocabulary_size(tokenizer: Any) -> int:
+    """Changes whenever tokens are added; 0 for the kinds that cannot be changed."""
+    if hasattr(tokenizer, "get_vocab_size"):
+        return int(tokenizer.get_vocab_size(with_added_tokens=True))
+    return len(tokenizer) if hasattr(tokenizer, "__len__") else 0
+
+
+def _check_round_trip(table: TokenBytes, vocabulary: Vocabulary) -> None:
+    """Raises InputError unless encoding a probe and spelling its ids gives the probe back."""
+    unknown = _unknown_ids(table, vocabulary)
+    checked = 0
+    for text in _PROBES:
+        ids = vocabulary.encode(text)
+        if unknown.intersection(ids):  # the vocabulary lacks a character: nothing to compare
+            continue
+        spelled = table.bytes_of(ids).decode("utf-8", "replace")
+        spelled = spelled[1:] if table.dummy_prefix and spelled.startswith(" ") else spelled
+        if spelled != text:
+            raise InputError(_explain(vocabulary, text, spelled, vocabulary.decode(ids)))
+        checked += 1
+    if not checked:
+        raise InputError(
+            f"expected a tokenizer that can spell code, got one whose vocabulary ({len(table)} tokens) lacks a "
+            "character of every probe text: use one with byte fallback or a byte-level alphabet"
+        )
+
+
+def _unknown_ids(table: TokenBytes, vocabulary: Vocabulary) -> set[int]:
+    """The ids that stand for "a character I do not have", if there are such."""
+    ids = vocabulary.encode(_PRIVATE_USE)
+    if table.bytes_of(ids).strip() == _PRIVATE_USE.encode():
+        return set()
+    return {i for i in ids if table.bytes_of([i]).strip()}
+
+
+def _explain(vocabulary: Vocabulary, text: str, spelled: str, decoded: str) -> str:
+    shared = min(len(text), len(spelled))
+    wrong = next((n for n in range(shared) if text[n] != spelled[n]), shared)
+    around = slice(max(0, wrong - 8), wrong + 8)
+    if spelled.strip() == decoded.strip():  # the table is right about the ids: the text was changed before
+        cause = f"the text is changed by {vocabulary.changes_text or 'the pre-tokenizer or a missing alphabet'}"
+    else:
+        cause = f"decode() gives {decoded[around]!r}"
+    return (
+        f"expected a tokenizer that keeps code byte for byte, got {spelled[around]!r} for {text[around]!r} ({cause}): "
+        "use a byte-level BPE or SentencePiece tokenizer made for code"
+    )
