@@ -1,0 +1,100 @@
+"""The only file that knows internals of TRL and transformers. Read against trl 1.16.0 and transformers 5.23.0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+__all__ = [
+    "DataCollatorForLanguageModeling",
+    "ForwardRecorder",
+    "lm_head_logits",
+    "prepare_like_training",
+    "unwrap",
+]
+
+
+def unwrap(model: nn.Module) -> PreTrainedModel:
+    """The causal language model below PEFT's wrapper (SFTTrainer patches its forward there, not on the wrapper)."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+class ForwardRecorder:
+    """Stands in for the model in `SFTTrainer.compute_loss` and keeps what its forward made.
+
+    SFTTrainer 1.16 calls `model(**inputs, fused_lm_head=True)` and reads `log_probs` (B, T-1), zero where ignored;
+    the logits are never built. The last hidden state is seen by a hook on the backbone, which TRL looks up as
+    `base_model` on every call.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self.log_probs: Tensor | None = None
+        self.hidden_states: Tensor | None = None
+
+    def __call__(self, **inputs: Any) -> Any:
+        outputs = self._model(**inputs)
+        # the second call of `return_outputs=True` (the full logits) has no fused head and is not ours
+        if inputs.get("fused_lm_head"):
+            self.log_probs = outputs.log_probs
+        return outputs
+
+    @contextmanager
+    def listening(self, causal_lm: PreTrainedModel) -> Iterator[ForwardRecorder]:
+        """Record the backbone's last hidden state of the first forward inside the block."""
+
+        def keep(_module: nn.Module, _inputs: Any, outputs: Any) -> None:
+            if self.hidden_states is None:
+                self.hidden_states = outputs.last_hidden_state
+
+        handle = causal_lm.base_model.register_forward_hook(keep)
+        try:
+            yield self
+        finally:
+            handle.remove()
+
+
+def lm_head_logits(causal_lm: PreTrainedModel, states: Tensor, token_ids: Tensor) -> Tensor:
+    """(N,) float32 logits of one token per state, from the rows of the output embedding alone.
+
+    Scaling and soft-capping follow the config as TRL's fused head does.
+    """
+    head = causal_lm.get_output_embeddings()
+    weight, bias = head.weight, getattr(head, "bias", None)
+    if hasattr(weight, "full_tensor"):  # FSDP2 shards parameters as DTensors
+        weight, bias = weight.full_tensor(), bias.full_tensor() if bias is not None else None
+    logits = (states * weight[token_ids].to(states.dtype)).sum(1)
+    if bias is not None:
+        logits = logits + bias[token_ids].to(states.dtype)
+    config = causal_lm.config.get_text_config()
+    logits = logits * _logit_scale(config)
+    cap = getattr(config, "final_logit_softcapping", None)
+    return torch.tanh(logits / cap) * cap if cap else logits
+
+
+def _logit_scale(config: Any) -> float:
+    # the order of trl.trainer.utils.add_fused_lm_head
+    for name in ("logit_scale", "output_multiplier", "lm_head_multiplier"):
+        if getattr(config, name, None) is not None:
+            return getattr(config, name)
+    scaling = getattr(config, "logits_scaling", None)
+    if scaling is None:
+        return 1.0
+    return scaling if config.model_type == "hyperclovax" else 1 / scaling
+
+
+def prepare_like_training(trainer: Any, dataset: Dataset, name: str) -> Dataset:
+    """Tokenize and label `dataset` exactly as SFTTrainer did its training set, without packing or shuffling."""
+    args = trainer.args
+    shuffle, args.shuffle_dataset = args.shuffle_dataset, False
+    try:
+        return trainer._prepare_dataset(dataset, trainer.processing_class, args, False, None, name)
+    finally:
+        args.shuffle_dataset = shuffle

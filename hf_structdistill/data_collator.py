@@ -1,0 +1,224 @@
+"""StructureAwareDataCollator: TRL's features in, TRL's batch plus the tensors of the structural objectives out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .compat import DataCollatorForLanguageModeling
+from .side_table import SideTable, prompt_key
+from .structure import Annotation, StructureAnnotator, TokenBytes
+
+
+@dataclass
+class _Segment:
+    """One example's place in the batch: its row, the offset of its first token there, and its structure."""
+
+    row: int
+    offset: int
+    ids: np.ndarray
+    labels: np.ndarray
+    structure: Annotation
+
+
+class StructureAwareDataCollator(DataCollatorForLanguageModeling):
+    """
+    Finds the code in each example from its token ids alone and adds its structure to TRL's batch.
+
+    Code is looked for in the supervised part (labels other than -100). Packed examples (`seq_lengths`) are analysed
+    one by one. An example is analysed once and remembered, so later epochs cost a look-up.
+
+    Args:
+        tokenizer: the student's tokenizer (`transformers` or `tokenizers`), byte-level BPE or SentencePiece family.
+        language (`str`, *optional*, defaults to `"python"`): language of the code.
+        num_ancestors (`int`, *optional*, defaults to `4`): k of `ancestor_types`.
+        side_table (`SideTable`, *optional*): wrong completions and bank rows by prompt.
+        cache_size (`int`, *optional*, defaults to `20000`): examples to remember; 0 for none.
+        pad_token_id (`int`, *optional*): defaults to the tokenizer's.
+        padding_free, return_position_ids, pad_to_multiple_of: as in TRL's collator.
+
+    Returns:
+        TRL's keys, and (B rows of T tokens; A examples; positions are token indices within a row):
+
+        | key | shape, type | what |
+        | --- | --- | --- |
+        | structure_score | (B, T) float32 | s in [0, 1] |
+        | code_mask | (B, T) bool | supervised token of code |
+        | segment_ids | (B, T) int64 | example of the token, -1 on padding |
+        | ancestor_types | (B, T, k) int64 | -100 where there is none |
+        | dataflow_uses | (N, 2) int64 | row, position of a use's first token |
+        | dataflow_sources | (N, C) int64 | positions of its reaching definitions, -1 padded |
+        | variable_positions | (M, 2) int64 | row, position of every variable occurrence |
+        | code_starts | (A, 2) int64 | row, position of the first code token, for examples with code |
+        | bank_rows | (A, P) int64 | rows of the embedding bank, -1 padded |
+        | divergence | (D, 4) int64 | row, position, right token, wrong token |
+        | structure_counts | (3,) int64 | supervised tokens in code, bytes of code, bytes that did not parse |
+
+    Raises:
+        InputError: the tokenizer's bytes cannot be recovered from its ids (WordPiece, lossy normalisers).
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        language: str = "python",
+        num_ancestors: int = 4,
+        side_table: SideTable | None = None,
+        cache_size: int = 20_000,
+        pad_token_id: int | None = None,
+        padding_free: bool = False,
+        return_position_ids: bool = False,
+        pad_to_multiple_of: int | None = None,
+    ) -> None:
+        super().__init__(
+            pad_token_id=_pad_token_id(tokenizer) if pad_token_id is None else pad_token_id,
+            padding_free=padding_free,
+            return_position_ids=return_position_ids,
+            pad_to_multiple_of=pad_to_multiple_of,
+        )
+        self.annotator = StructureAnnotator(TokenBytes.from_tokenizer(tokenizer), language, num_ancestors)
+        self.num_ancestors = num_ancestors
+        self.side_table = side_table or SideTable()
+        self.cache_size = cache_size
+        self._cache: OrderedDict[bytes, Annotation] = OrderedDict()
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Tensor]:
+        """Collate TRL's features: `input_ids`, optional `labels`, optional `seq_lengths`."""
+        batch = super().torch_call(examples)
+        segments = self._segments(examples)
+        batch.update(self._dense_keys(segments, batch["input_ids"].shape))
+        batch.update(_sparse_keys(segments))
+        batch.update(self._side_keys(segments))
+        return batch
+
+    def annotate(self, input_ids: Sequence[int], labels: Sequence[int]) -> Annotation:
+        """Structure of one example, from the cache where it was seen before."""
+        ids, supervised = np.asarray(input_ids, dtype=np.int64), np.asarray(labels, dtype=np.int64)
+        if not self.cache_size:
+            return self.annotator.annotate(ids, supervised)
+        key = ids.tobytes() + (supervised != -100).tobytes()
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        annotation = self._cache[key] = self.annotator.annotate(ids, supervised)
+        if len(self._cache) > self.cache_size:
+            self._cache.popitem(last=False)
+        return annotation
+
+    def _segments(self, examples: list[dict[str, Any]]) -> list[_Segment]:
+        segments, row_start = [], 0
+        for row, example in enumerate(examples):
+            ids = np.asarray(example["input_ids"], dtype=np.int64)
+            labels = np.asarray(example.get("labels", ids), dtype=np.int64)
+            start = 0
+            for length in example.get("seq_lengths") or [len(ids)]:
+                part = slice(start, start + length)
+                segments.append(
+                    _Segment(
+                        row=0 if self.padding_free else row,
+                        offset=row_start + start if self.padding_free else start,
+                        ids=ids[part],
+                        labels=labels[part],
+                        structure=self.annotate(ids[part], labels[part]),
+                    )
+                )
+                start += length
+            row_start += len(ids)
+        return segments
+
+    def _dense_keys(self, segments: list[_Segment], shape: torch.Size) -> dict[str, Tensor]:
+        rows, length = shape
+        score = np.zeros((rows, length), dtype=np.float32)
+        code = np.zeros((rows, length), dtype=bool)
+        segment_ids = np.full((rows, length), -1, dtype=np.int64)
+        ancestors = np.full((rows, length, self.num_ancestors), -100, dtype=np.int64)
+        for number, segment in enumerate(segments):
+            place = segment.row, slice(segment.offset, segment.offset + len(segment.ids))
+            score[place] = segment.structure.structure_score
+            code[place] = segment.structure.code_mask
+            ancestors[place] = segment.structure.ancestor_types
+            segment_ids[place] = number
+        counts = np.array(
+            [
+                int(code.sum()),
+                sum(segment.structure.code_bytes for segment in segments),
+                sum(segment.structure.unparsed_bytes for segment in segments),
+            ]
+        )
+        return {
+            "structure_score": torch.from_numpy(score),
+            "code_mask": torch.from_numpy(code),
+            "segment_ids": torch.from_numpy(segment_ids),
+            "ancestor_types": torch.from_numpy(ancestors),
+            "structure_counts": torch.from_numpy(counts),
+        }
+
+    def _side_keys(self, segments: list[_Segment]) -> dict[str, Tensor]:
+        divergence: list[tuple[int, int, int, int]] = []
+        starts, bank_rows = [], []
+        for segment in segments:
+            known = self.side_table.get(prompt_key(segment.ids, segment.labels))
+            for wrong in known.rejected:
+                parting = _first_parting(segment, wrong)
+                if parting is not None:
+                    divergence.append(parting)
+            if segment.structure.code_start > 0:
+                starts.append((segment.row, segment.offset + segment.structure.code_start))
+                bank_rows.append(known.bank_rows)
+        return {
+            "divergence": torch.tensor(divergence, dtype=torch.int64).view(-1, 4),
+            "code_starts": torch.tensor(starts, dtype=torch.int64).view(-1, 2),
+            "bank_rows": torch.from_numpy(_pad_rows([np.asarray(rows, dtype=np.int64) for rows in bank_rows])),
+        }
+
+
+def _first_parting(segment: _Segment, wrong: np.ndarray) -> tuple[int, int, int, int] | None:
+    """Row, position, right token, wrong token where the segment's completion and a wrong one part."""
+    start = int(np.argmax(segment.labels != -100))
+    right = segment.ids[start:]
+    shared = min(len(right), len(wrong))
+    differs = right[:shared] != wrong[:shared]
+    if not differs.any():
+        return None  # one was cut off before they part
+    at = int(differs.argmax())
+    return segment.row, segment.offset + start + at, int(right[at]), int(wrong[at])
+
+
+def _sparse_keys(segments: list[_Segment]) -> dict[str, Tensor]:
+    uses, sources, variables = [], [], []
+    for segment in segments:
+        structure = segment.structure
+        uses.append(_placed(segment, structure.dataflow_uses))
+        variables.append(_placed(segment, structure.variable_positions))
+        found = structure.dataflow_sources
+        sources.extend(np.where(found >= 0, found + segment.offset, -1))
+    return {
+        "dataflow_uses": torch.from_numpy(np.concatenate(uses)),
+        "dataflow_sources": torch.from_numpy(_pad_rows(sources)),
+        "variable_positions": torch.from_numpy(np.concatenate(variables)),
+    }
+
+
+def _placed(segment: _Segment, positions: np.ndarray) -> np.ndarray:
+    """(n, 2) row and position in the batch of positions in the segment."""
+    return np.stack([np.full_like(positions, segment.row), positions + segment.offset], axis=1)
+
+
+def _pad_rows(rows: list[np.ndarray]) -> np.ndarray:
+    """Stack 1-D int64 arrays into (n, longest, at least 1), padded with -1."""
+    width = max((len(row) for row in rows), default=0)
+    padded = np.full((len(rows), max(width, 1)), -1, dtype=np.int64)
+    for index, row in enumerate(rows):
+        padded[index, : len(row)] = row
+    return padded
+
+
+def _pad_token_id(tokenizer: Any) -> int:
+    pad = getattr(tokenizer, "pad_token_id", None)
+    return pad if pad is not None else (getattr(tokenizer, "eos_token_id", None) or 0)

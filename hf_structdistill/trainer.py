@@ -1,0 +1,325 @@
+"""StructureAwareTrainer: SFTTrainer with a loss that knows the syntax tree and the data flow of the code."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from datasets import Dataset, IterableDataset
+from torch import Tensor, nn
+from trl import SFTTrainer
+
+from .compat import ForwardRecorder, lm_head_logits, prepare_like_training, unwrap
+from .data_collator import StructureAwareDataCollator
+from .errors import InputError
+from .heads import HeadsCallback, load_heads, save_heads
+from .losses import (
+    AstPath,
+    DataflowPointer,
+    EmbeddingCosine,
+    ForwardState,
+    Objective,
+    PathwayDivergence,
+    ProblemSolutionAlignment,
+    WeightedNLL,
+    schedule_factor,
+    target_mask,
+)
+from .side_table import SideTable
+from .supervision import Bank, add_bank_rows, add_mutants, add_rejected, rejected_rows
+from .training_args import StructureAwareConfig
+
+logger = logging.getLogger(__name__)
+
+# Popped before the forward: the backbone would be handed every key of the batch.
+STRUCTURE_KEYS = (
+    "structure_score",
+    "code_mask",
+    "segment_ids",
+    "ancestor_types",
+    "dataflow_uses",
+    "dataflow_sources",
+    "variable_positions",
+    "code_starts",
+    "bank_rows",
+    "divergence",
+    "structure_counts",
+)
+
+
+class StructureAwareTrainer(SFTTrainer):
+    """
+    A drop-in for [`~trl.SFTTrainer`] whose loss knows the structure of the code in the completions.
+
+    Arguments are those of `SFTTrainer`; `args` is a [`StructureAwareConfig`]. The data set needs nothing more than
+    SFTTrainer's: structure is found from the token ids. With all coefficients at 0.0 it trains exactly as SFTTrainer
+    does. The heads of the objectives live beside the model: they are saved with checkpoints and never exported.
+
+    Example:
+
+    ```python
+    from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
+
+    trainer = StructureAwareTrainer(
+        model="Qwen/Qwen2.5-Coder-0.5B",
+        args=StructureAwareConfig(output_dir="student"),
+        train_dataset=load_dataset("me/traces", "sft", split="train"),
+    )
+    trainer.train()
+    ```
+
+    Raises:
+        InputError: a tokenizer whose bytes cannot be recovered, an objective without the data it needs.
+    """
+
+    _tag_names = ["trl", "sft", "structdistill"]
+    _name = "Structure-aware SFT"
+
+    def __init__(self, model: Any, args: StructureAwareConfig | None = None, **kwargs: Any) -> None:
+        if args is None:
+            name = model if isinstance(model, str) else model.config._name_or_path
+            args = StructureAwareConfig(f"{str(name).rstrip('/').split('/')[-1] or 'student'}-structdistill")
+        if not isinstance(args, StructureAwareConfig):
+            raise InputError(
+                f"args must be a StructureAwareConfig; found {type(args).__name__}. It takes the same arguments."
+            )
+        self.objectives = nn.ModuleDict()
+        self._step_counts: dict[str, Tensor] | None = None
+        self._component_totals = {"train": defaultdict(float), "eval": defaultdict(float)}
+        raw_dataset = kwargs.get("train_dataset")
+        custom_collator = kwargs.get("data_collator")
+        super().__init__(model, args, **kwargs)
+        if not args.uses_structure:
+            return
+        if self._is_vision_dataset:
+            raise InputError("The structural objectives read code from text; found a data set with images.")
+        self.side_table = SideTable()
+        if custom_collator is None:
+            self.data_collator = self._build_collator()
+        elif not isinstance(custom_collator, StructureAwareDataCollator):
+            raise InputError(
+                f"data_collator must be a StructureAwareDataCollator, or left out; found "
+                f"{type(custom_collator).__name__}, whose batches carry no structure."
+            )
+        else:
+            self.side_table = custom_collator.side_table
+        # A private generator state: plain SFT and this trainer draw the same dropout and shuffling.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(args.seed)
+            self._build_objectives(raw_dataset)
+        self.objectives.to(self.accelerator.device)
+        self.add_callback(HeadsCallback(self.objectives))
+        self._report_coverage()
+
+    # ---- setting up ------------------------------------------------------------------------------------------------
+
+    def _build_collator(self) -> StructureAwareDataCollator:
+        theirs = self.data_collator
+        return StructureAwareDataCollator(
+            tokenizer=self._tokenizer,
+            language=self.args.structure_language,
+            num_ancestors=self.args.structure_num_ancestors,
+            side_table=self.side_table,
+            cache_size=self.args.structure_cache_size,
+            pad_token_id=theirs.pad_token_id,
+            padding_free=theirs.padding_free,
+            return_position_ids=theirs.return_position_ids,
+            pad_to_multiple_of=theirs.pad_to_multiple_of,
+        )
+
+    def _build_objectives(self, raw_dataset: Any) -> None:
+        args = self.args
+        width = unwrap(self.model).config.get_text_config().hidden_size
+        rank = args.structure_head_rank
+        self._coefficients: dict[str, float] = {}
+
+        def add(objective: Objective, coefficient: float) -> None:
+            self.objectives[objective.name] = objective
+            self._coefficients[objective.name] = coefficient
+
+        if args.weights_tokens:
+            add(WeightedNLL(args.structure_weight, args.reasoning_weight, args.code_weight), 1.0)
+        if args.dataflow_coef:
+            add(DataflowPointer(width, rank), args.dataflow_coef)
+        if args.ast_path_coef:
+            types = self.data_collator.annotator.num_node_types
+            add(AstPath(width, types, args.structure_num_ancestors, rank), args.ast_path_coef)
+        if args.divergence_coef and self._learn_rejected(raw_dataset):
+            add(PathwayDivergence(args.divergence_margin), args.divergence_coef)
+        if args.alignment_coef or args.embedding_coef:
+            bank = self._build_bank(raw_dataset)
+            if args.alignment_coef:
+                add(ProblemSolutionAlignment(width, bank, args.structure_temperature), args.alignment_coef)
+            if args.embedding_coef:
+                add(EmbeddingCosine(width, bank), args.embedding_coef)
+
+    def _learn_rejected(self, raw_dataset: Any) -> bool:
+        rows = rejected_rows(raw_dataset) if isinstance(raw_dataset, Dataset) else None
+        if rows is None:
+            logger.info("divergence_coef is set but the data set has no `rejected` completions: the term is off.")
+            return False
+        add_rejected(self.side_table, prepare_like_training(self, rows, "rejected"))
+        return True
+
+    def _build_bank(self, raw_dataset: Any) -> Tensor:
+        columns = getattr(raw_dataset, "column_names", None) or []
+        if not isinstance(raw_dataset, Dataset) or not {"prompt", "completion"} <= set(columns):
+            raise InputError(
+                "alignment_coef and embedding_coef need a finite prompt-completion data set, whose solutions make the "
+                f"embedding bank; found columns {columns}. Set both to 0.0, or give `prompt` and `completion`."
+            )
+        pairs = raw_dataset.select_columns(["prompt", "completion"])
+        bank = Bank(self.args.structure_language)
+        if not add_bank_rows(self.side_table, prepare_like_training(self, pairs, "bank"), bank):
+            raise InputError("No completion of the training set holds code after a prompt: the bank would be empty.")
+        if "rejected" in columns:
+            add_mutants(raw_dataset["rejected"], bank)
+        return torch.from_numpy(bank.matrix())
+
+    def _report_coverage(self) -> None:
+        if isinstance(self.train_dataset, IterableDataset):
+            return
+        sample = self.train_dataset.select(range(min(len(self.train_dataset), 64)))
+        counts = self.data_collator([dict(row) for row in self._columns_for_collator(sample)])["structure_counts"]
+        if counts[0] == 0:
+            raise InputError(
+                f"The first {len(sample)} training examples hold no {self.args.structure_language} code that could be "
+                "found: expected a fenced block, or bare code, in the completions. Check the data set, or set all "
+                "structure coefficients to 0.0 to train without structure."
+            )
+
+    def _columns_for_collator(self, dataset: Dataset) -> Dataset:
+        wanted = ("input_ids", "labels", "seq_lengths")
+        return dataset.select_columns([name for name in wanted if name in dataset.column_names])
+
+    # ---- one optimizer step ----------------------------------------------------------------------------------------
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """SFTTrainer's optimizer, with the heads as a group of their own."""
+        fresh = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        heads = list(self.objectives.parameters())
+        if fresh and heads:
+            rate = self.args.structure_head_learning_rate or self.args.learning_rate
+            optimizer.add_param_group({"params": heads, "weight_decay": 0.0, "lr": rate})
+        return optimizer
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list, Any]:
+        """Also count the items of each objective over all micro-batches and ranks of the step."""
+        batches, num_items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        # num_items_in_batch knows only tokens; None means that the model's loss is averaged per micro-batch
+        counted = num_items is not None and len(self.objectives) > 0
+        self._step_counts = self._count_items(batches, device) if counted else None
+        return batches, num_items
+
+    def _count_items(self, batches: list[Mapping[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
+        names = list(self.objectives)
+        counts = torch.stack([sum(self.objectives[name].count(batch) for batch in batches) for name in names])
+        counts = counts.to(device)
+        if self.args.average_tokens_across_devices and self.args.world_size > 1:
+            counts = self.accelerator.reduce(counts, "sum")
+        return dict(zip(names, counts, strict=True))
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """SFTTrainer's loss plus the structural terms."""
+        plain = {key: value for key, value in inputs.items() if key not in STRUCTURE_KEYS}
+        if not self.objectives:
+            return super().compute_loss(model, plain, return_outputs, num_items_in_batch)
+        if "segment_ids" not in inputs:
+            raise InputError("The batch carries no structure; build it with StructureAwareDataCollator.")
+        with ForwardRecorder(model).listening(unwrap(self.model)) as recorder:
+            result = super().compute_loss(recorder, plain, return_outputs, num_items_in_batch)
+        loss, outputs = result if return_outputs else (result, None)
+        state = self._forward_state(recorder, inputs)
+        scaled_over_step = num_items_in_batch is not None
+        loss = loss + self._structure_loss(state, scaled_over_step).to(loss.dtype)
+        return (loss, outputs) if return_outputs else loss
+
+    def _forward_state(self, recorder: ForwardRecorder, inputs: Mapping[str, Tensor]) -> ForwardState:
+        # log_probs (B, T-1) belong to tokens 1..T-1; position 0 is predicted by nothing
+        log_probs = nn.functional.pad(recorder.log_probs.float(), (1, 0))
+        return ForwardState(
+            hidden_states=recorder.hidden_states,
+            log_probs=log_probs,
+            target_mask=target_mask(inputs["labels"]),
+            batch=inputs,
+            token_logits=functools.partial(lm_head_logits, unwrap(self.model)),
+        )
+
+    def _structure_loss(self, state: ForwardState, scaled_over_step: bool) -> Tensor:
+        counts = self._step_counts if scaled_over_step and self.model.training else None
+        strength = self._strength()
+        total = state.zero()
+        with torch.autocast(state.log_probs.device.type, enabled=False):
+            for name, objective in self.objectives.items():
+                local = objective.count(state.batch)
+                if isinstance(objective, WeightedNLL):
+                    # the base loss is the plain NLL: add the difference
+                    value = objective(state, strength)
+                    term = value + state.log_probs.sum()
+                else:
+                    value = objective(state)
+                    term = strength * self._coefficients[name] * value
+                total = total + term / (local if counts is None else counts[name]).clamp(min=1)
+                self._record(name, value, local)
+        self._record("nll", -state.log_probs.sum(), state.target_mask.sum())
+        self._record_structure(state.batch["structure_counts"], state.target_mask.sum())
+        if counts is not None and self.args.average_tokens_across_devices:
+            # as SFTTrainer: counts are of all ranks, and DDP averages the gradients over them
+            total = total * (self.accelerator.num_processes // self.get_tp_size())
+        return total
+
+    def _strength(self) -> float:
+        progress = self.state.global_step / max(self.state.max_steps, 1)
+        return schedule_factor(self.args.structure_schedule, progress, self.args.structure_ramp_ratio)
+
+    # ---- logs ------------------------------------------------------------------------------------------------------
+
+    def _record(self, name: str, value: Tensor, count: Tensor) -> None:
+        totals = self._component_totals["train" if self.model.training else "eval"]
+        totals[f"{name}/sum"] += value.detach().double()
+        totals[f"{name}/count"] += count.detach().double()
+
+    def _record_structure(self, counts: Tensor, tokens: Tensor) -> None:
+        self._record("code_share", counts[0], tokens)
+        self._record("unparsed_share", counts[2], counts[1])
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add each component's mean over its items since the last log, over all ranks."""
+        mode = "train" if self.model.training else "eval"
+        totals = self._component_totals[mode]
+        if totals:
+            names = sorted(totals)
+            values = torch.stack([totals[name].to(self.accelerator.device) for name in names])
+            if self.args.world_size > 1:
+                values = self.accelerator.reduce(values, "sum")
+            sums = dict(zip(names, values.tolist(), strict=True))
+            for name in {name.rsplit("/", 1)[0] for name in names}:
+                if sums[f"{name}/count"]:
+                    self._metrics[mode][name] = [sums[f"{name}/sum"] / sums[f"{name}/count"]]
+            totals.clear()
+            if mode == "train":
+                self._metrics[mode]["structure_strength"] = [self._strength()]
+        super().log(logs, start_time)
+
+    # ---- checkpoints -----------------------------------------------------------------------------------------------
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self.args.should_save:
+            save_heads(self.objectives, output_dir)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if any(True for _ in self.objectives.parameters()) and not load_heads(self.objectives, resume_from_checkpoint):
+            logger.warning("The checkpoint has no structure heads: they start afresh.")

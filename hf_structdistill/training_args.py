@@ -1,0 +1,152 @@
+"""StructureAwareConfig: SFTConfig plus the coefficients of the structural objectives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trl import SFTConfig
+
+from .errors import InputError
+from .losses.schedules import SCHEDULES
+
+COEFFICIENTS = (
+    "structure_weight",
+    "dataflow_coef",
+    "ast_path_coef",
+    "divergence_coef",
+    "alignment_coef",
+    "embedding_coef",
+)
+
+
+@dataclass
+class StructureAwareConfig(SFTConfig):
+    r"""
+    Configuration of [`StructureAwareTrainer`]: every parameter of [`~trl.SFTConfig`], plus the ones below.
+
+    With all six coefficients at `0.0` the trainer is `SFTTrainer`. The formulas are in `docs/objectives.md`.
+
+    Parameters:
+        > Parameters that control the objectives
+
+        structure_weight (`float`, *optional*, defaults to `0.5`):
+            Beta of the structure-weighted negative log-likelihood: a code token with structure score s weighs
+            `1 + beta * s`, renormalised so that the code of an example keeps its total weight.
+        dataflow_coef (`float`, *optional*, defaults to `0.03`):
+            Coefficient of the data-flow pointer: at each variable use, point at the definitions that reach it.
+        ast_path_coef (`float`, *optional*, defaults to `0.03`):
+            Coefficient of the syntax-path prediction: the node types above the next token.
+        divergence_coef (`float`, *optional*, defaults to `0.0`):
+            Coefficient of the pathway divergence. Needs a data set with a `rejected` column.
+        alignment_coef (`float`, *optional*, defaults to `0.0`):
+            Coefficient of the problem-solution alignment (InfoNCE against a frozen bank of solution embeddings).
+        embedding_coef (`float`, *optional*, defaults to `0.0`):
+            Coefficient of the embedding cosine, our reading of the loss of arXiv 2510.17598.
+        reasoning_weight (`float`, *optional*, defaults to `1.0`):
+            Weight of the supervised tokens outside code, before renormalisation per example.
+        code_weight (`float`, *optional*, defaults to `1.0`):
+            Weight of the supervised tokens inside code, before renormalisation per example.
+        divergence_margin (`float`, *optional*, defaults to `0.0`):
+            Gamma: how many nats the right token must lead the wrong one by.
+
+        > Parameters that control the schedule
+
+        structure_schedule (`str`, *optional*, defaults to `"linear"`):
+            How every coefficient grows to its value: `"constant"`, `"linear"` or `"cosine"`.
+        structure_ramp_ratio (`float`, *optional*, defaults to `0.1`):
+            Share of the optimizer steps over which it grows.
+
+        > Parameters that control the structure and the heads
+
+        structure_language (`str`, *optional*, defaults to `"python"`):
+            Language of the code in the completions.
+        structure_num_ancestors (`int`, *optional*, defaults to `4`):
+            Number of ancestors whose types are predicted.
+        structure_head_rank (`int`, *optional*, defaults to `64`):
+            Rank of the projections of the heads.
+        structure_head_learning_rate (`float`, *optional*):
+            Learning rate of the heads. Defaults to `learning_rate`.
+        structure_temperature (`float`, *optional*, defaults to `0.1`):
+            Temperature of the alignment's InfoNCE.
+        structure_cache_size (`int`, *optional*, defaults to `20000`):
+            Number of examples whose analysed structure the collator remembers; `0` turns the cache off.
+    """
+
+    structure_weight: float = field(
+        default=0.5,
+        metadata={"help": "Beta of the structure-weighted NLL; a code token with score s weighs 1 + beta * s."},
+    )
+    dataflow_coef: float = field(default=0.03, metadata={"help": "Coefficient of the data-flow pointer."})
+    ast_path_coef: float = field(default=0.03, metadata={"help": "Coefficient of the syntax-path prediction."})
+    divergence_coef: float = field(
+        default=0.0, metadata={"help": "Coefficient of the pathway divergence; needs a `rejected` column."}
+    )
+    alignment_coef: float = field(default=0.0, metadata={"help": "Coefficient of the problem-solution alignment."})
+    embedding_coef: float = field(default=0.0, metadata={"help": "Coefficient of the embedding cosine."})
+    reasoning_weight: float = field(default=1.0, metadata={"help": "Weight of supervised tokens outside code."})
+    code_weight: float = field(default=1.0, metadata={"help": "Weight of supervised tokens inside code."})
+    divergence_margin: float = field(default=0.0, metadata={"help": "Margin of the pathway divergence, in nats."})
+    structure_schedule: str = field(
+        default="linear",
+        metadata={"help": "How coefficients grow: 'constant', 'linear' or 'cosine'.", "choices": list(SCHEDULES)},
+    )
+    structure_ramp_ratio: float = field(
+        default=0.1, metadata={"help": "Share of the optimizer steps over which the coefficients grow."}
+    )
+    structure_language: str = field(default="python", metadata={"help": "Language of the code in completions."})
+    structure_num_ancestors: int = field(default=4, metadata={"help": "Number of ancestor types to predict."})
+    structure_head_rank: int = field(default=64, metadata={"help": "Rank of the heads' projections."})
+    structure_head_learning_rate: float | None = field(
+        default=None, metadata={"help": "Learning rate of the heads; defaults to `learning_rate`."}
+    )
+    structure_temperature: float = field(default=0.1, metadata={"help": "Temperature of the alignment's InfoNCE."})
+    structure_cache_size: int = field(
+        default=20_000, metadata={"help": "Number of examples whose structure the collator remembers; 0: none."}
+    )
+
+    def __post_init__(self) -> None:
+        self._check_structure()
+        super().__post_init__()
+
+    def _check_structure(self) -> None:
+        non_negative = (*COEFFICIENTS, "reasoning_weight", "divergence_margin", "structure_cache_size")
+        for name in non_negative:
+            _require(name, getattr(self, name), lambda value: value >= 0, "a number >= 0")
+        for name in ("code_weight", "structure_temperature", "structure_num_ancestors", "structure_head_rank"):
+            _require(name, getattr(self, name), lambda value: value > 0, "a number > 0")
+        _require("structure_ramp_ratio", self.structure_ramp_ratio, lambda v: 0 <= v <= 1, "a share between 0 and 1")
+        if self.structure_head_learning_rate is not None:
+            _require("structure_head_learning_rate", self.structure_head_learning_rate, lambda v: v > 0, "> 0")
+        if self.structure_schedule not in SCHEDULES:
+            raise InputError(
+                f"structure_schedule must be one of {', '.join(SCHEDULES)}; found '{self.structure_schedule}'."
+            )
+        if self.uses_structure and self.loss_type == "dft":
+            raise InputError(
+                "loss_type='dft' rescales each token by its own probability; it does not combine with the structural "
+                "objectives; set loss_type='nll', or all structure coefficients and weights to plain SFT."
+            )
+        if self.uses_structure and self.label_smoothing_factor > 0:
+            raise InputError(
+                "label_smoothing_factor needs the full logits, which the structural objectives never build; set it "
+                "to 0, or all structure coefficients and weights to plain SFT."
+            )
+
+    @property
+    def weights_tokens(self) -> bool:
+        """Whether the negative log-likelihood is weighted at all."""
+        return self.structure_weight > 0 or self.reasoning_weight != 1.0 or self.code_weight != 1.0
+
+    @property
+    def uses_structure(self) -> bool:
+        """Whether anything differs from plain SFT."""
+        return self.weights_tokens or any(getattr(self, name) > 0 for name in COEFFICIENTS)
+
+
+def _require(name: str, value: float, holds, expected: str) -> None:
+    try:
+        good = holds(value)
+    except TypeError:
+        good = False
+    if not good:
+        raise InputError(f"{name} must be {expected}; found {value!r}.")
