@@ -24,6 +24,12 @@ class Trace:
         tokens: tokens used, where the teacher reports them.
         finish_reason: as the endpoint reports it.
         verdict: the judge's; None before verification.
+        recipe: how the teacher was asked: "forward" (problem to reasoning to code), "backward" (problem and
+            reference to the plan that leads there), "repair", "mistake" (a wrong solution on purpose).
+        sample: number of this sample among those of the same request.
+        extraction: "ok", or why there is no code (see `problems.extraction`).
+        syntax, dataflow: strict structural scores in [0, 1] against the reference; None where undefined or failing.
+        key: identifies teacher, revision, prompt, sampling and sample; the journal's key.
     """
 
     problem_id: str
@@ -36,3 +42,13 @@ class Trace:
     tokens: int | None = None
     finish_reason: str | None = None
     verdict: Verdict | None = None
+    recipe: str = "forward"
+    sample: int = 0
+    extraction: str = "ok"
+    syntax: float | None = None
+    dataflow: float | None = None
+    key: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict is not None and self.verdict.passed

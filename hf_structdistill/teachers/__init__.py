@@ -1,0 +1,25 @@
+"""Teachers, and what becomes of their replies: journal, verdicts, selection into training examples."""
+
+from __future__ import annotations
+
+from .base import Reply, Request, Teacher
+from .collect import TraceSet, collect_traces
+from .journal import Journal
+from .recorded import RecordedTeacher
+from .scripted import ScriptedTeacher
+from .selection import Example, select_examples
+from .trace import Trace
+
+__all__ = [
+    "Example",
+    "Journal",
+    "RecordedTeacher",
+    "Reply",
+    "Request",
+    "ScriptedTeacher",
+    "Teacher",
+    "Trace",
+    "TraceSet",
+    "collect_traces",
+    "select_examples",
+]

@@ -1,0 +1,214 @@
+"""Problems and teachers in, judged traces out; resumable at any moment through the journal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..problems import Problem
+from ..problems.extraction import extract_code
+from ..sandbox import verify
+from ..sandbox.verdict import Verdict
+from .base import Reply, Request, Teacher
+from .journal import Journal
+from .scores import add_scores
+from .trace import Trace
+
+BATCH = 64  # verdicts on disk at a time: what a kill can cost is judging these again
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage ("replies", "verified"), how many are done and how many there are."""
+
+
+@dataclass(frozen=True)
+class TraceSet:
+    """Everything one run collected.
+
+    Attributes:
+        traces: one a reply, passed and failed.
+        problems: what the teachers were asked, by id.
+        refused: requests without a reply, with the reason the teacher gave.
+        resumed: how many of the replies were already in the journal.
+    """
+
+    traces: list[Trace]
+    problems: dict[str, Problem]
+    refused: list[tuple[Request, str]] = field(default_factory=list)
+    resumed: int = 0
+
+    def statuses(self) -> Counter[str]:
+        """Number of traces by status of their verdict; extraction failures under their own name."""
+        return Counter(_status(trace) for trace in self.traces)
+
+    def pass_rates(self) -> list[dict[str, Any]]:
+        """One row for each teacher, recipe and source of problems: replies, passed, pass_rate, statuses."""
+        groups: dict[tuple[str, str, str], Counter[str]] = {}
+        for trace in self.traces:
+            source = self.problems[trace.problem_id].source
+            groups.setdefault((trace.teacher, trace.recipe, source), Counter())[_status(trace)] += 1
+        return [
+            {
+                "teacher": teacher,
+                "recipe": recipe,
+                "source": source,
+                "replies": count.total(),
+                "passed": count["passed"],
+                "pass_rate": count["passed"] / count.total(),
+                "statuses": dict(count),
+            }
+            for (teacher, recipe, source), count in groups.items()
+        ]
+
+
+def _status(trace: Trace) -> str:
+    if trace.extraction != "ok":
+        return trace.extraction
+    return trace.verdict.status if trace.verdict else "unknown"
+
+
+def collect_traces(
+    problems: Sequence[Problem],
+    teachers: Sequence[Teacher],
+    out: str | Path,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> TraceSet:
+    """Ask every teacher about every problem, judge each reply, and score the passing ones against the reference.
+
+    Every reply is in `out/journal.jsonl`, on disk, before it counts, and so is every verdict: after a kill at any
+    moment the same call goes on where it stopped. A changed prompt, sampling setting, teacher or revision is another
+    request; replies of other runs in the same journal stay there and are left out.
+
+    Args:
+        problems: with tests; those without get the verdict "unknown".
+        teachers: asked in this order.
+        out: folder of the journal, made if missing.
+        workers: processes of the sandbox, as in `sandbox.verify`.
+        progress: told how far each stage is.
+
+    Raises:
+        InputError: `out` cannot be written, or another run is writing it.
+    """
+    by_id = {problem.id: problem for problem in problems}
+    report = progress or (lambda stage, done, total: None)
+    asked = [(teacher, list(_requests(teacher, problems))) for teacher in teachers]
+    with Journal(Path(out) / "journal.jsonl") as journal:
+        resumed = sum(1 for _, requests in asked for request in requests if journal.get("reply", request.key))
+        refused = _gather(asked, by_id, journal, report)
+        traces = [
+            _trace(request, by_id[request.problem_id], record)
+            for _, requests in asked
+            for request in requests
+            if (record := journal.get("reply", request.key)) is not None
+        ]
+        traces = _judge(traces, by_id, journal, workers, report)
+    return TraceSet(add_scores(traces, by_id), by_id, refused, resumed)
+
+
+def _requests(teacher: Teacher, problems: Iterable[Problem]) -> Iterator[Request]:
+    for problem in problems:
+        yield from teacher.requests(problem)
+
+
+def _gather(
+    asked: Sequence[tuple[Teacher, list[Request]]],
+    problems: Mapping[str, Problem],
+    journal: Journal,
+    report: Progress,
+) -> list[tuple[Request, str]]:
+    """Have every request answered that the journal does not answer; returns those that got none, with the reason."""
+    total = sum(len(requests) for _, requests in asked)
+    open_requests = [[r for r in requests if journal.get("reply", r.key) is None] for _, requests in asked]
+    done = total - sum(map(len, open_requests))
+    refused: list[tuple[Request, str]] = []
+    report("replies", done, total)
+    for (teacher, _), requests in zip(asked, open_requests, strict=True):
+        pairs = ((request, problems[request.problem_id]) for request in requests)
+        for batch in _batches(teacher.replies(pairs), BATCH if teacher.immediate else 1):
+            answered = [(request, reply) for request, reply in batch if reply.error is None]
+            refused += [(request, reply.error) for request, reply in batch if reply.error is not None]
+            journal.append(_reply_record(request, reply) for request, reply in answered)
+            done += len(batch)
+            report("replies", done, total)
+    return refused
+
+
+def _reply_record(request: Request, reply: Reply) -> dict[str, Any]:
+    return {"kind": "reply", "key": request.key, "request": asdict(request), "reply": asdict(reply)}
+
+
+def _trace(request: Request, problem: Problem, record: Mapping[str, Any]) -> Trace:
+    reply = Reply(**record["reply"])
+    trace = Trace(
+        problem_id=problem.id,
+        teacher=request.teacher,
+        reasoning=reply.text.strip(),
+        code=problem.reference,
+        revision=request.revision,
+        sampling=request.sampling,
+        messages=request.messages,
+        tokens=reply.completion_tokens,
+        finish_reason=reply.finish_reason,
+        recipe=request.recipe,
+        sample=request.sample,
+        key=request.key,
+    )
+    if request.recipe == "backward":
+        return trace
+    found = extract_code(reply.text, problem.entry_point, reasoning_content=reply.reasoning_content)
+    return replace(trace, reasoning=found.reasoning.strip(), code=found.code, extraction=found.status)
+
+
+def _judge(
+    traces: list[Trace],
+    problems: Mapping[str, Problem],
+    journal: Journal,
+    workers: int | None,
+    report: Progress,
+) -> list[Trace]:
+    """Give every trace its verdict; equal code for equal tests is judged once."""
+    keys = [_verdict_key(problems[trace.problem_id], trace.code) for trace in traces]
+    waiting = {
+        key: (problems[trace.problem_id], trace.code)
+        for key, trace in zip(keys, traces, strict=True)
+        if journal.get("verdict", key) is None
+    }
+    total = len(set(keys))
+    done = total - len(waiting)
+    report("verified", done, total)
+    for batch in _batches(waiting.items(), BATCH):
+        judged = [problem for _, (problem, _) in batch]
+        verdicts = verify(judged, [code for _, (_, code) in batch], workers=workers)
+        journal.append(
+            {"kind": "verdict", "key": key, **asdict(verdict)}
+            for (key, _), verdict in zip(batch, verdicts, strict=True)
+        )
+        done += len(batch)
+        report("verified", done, total)
+    return [replace(trace, verdict=_verdict(journal, key)) for key, trace in zip(keys, traces, strict=True)]
+
+
+def _verdict_key(problem: Problem, code: str | None) -> str:
+    return hashlib.sha256(repr((problem.tests, problem.entry_point, code)).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _verdict(journal: Journal, key: str) -> Verdict:
+    record = journal.get("verdict", key)
+    assert record is not None  # _judge wrote it
+    return Verdict(**{name: value for name, value in record.items() if name not in ("kind", "key")})
+
+
+def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

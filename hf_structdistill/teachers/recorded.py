@@ -1,0 +1,125 @@
+"""`recorded:FILE`: replies that are already there, from a batch API or another run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..problems import Problem
+from ..problems.prompting import student_prompt
+from ..problems.rows import read_rows, require
+from .base import Reply, Request
+
+RECIPES = ("backward", "forward")
+
+
+# Recordings that are known by their content: who answered, and how. See the sources of the test data.
+KNOWN_RECORDINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "sha256:fb27624e0efd8bb62cf36c05a9ae87fe0ad10f8dc07e8958bd4507bad1bb5525": (
+        "a very large language model, 2026",
+        {},
+    ),
+    "sha256:aa8ec965d72c3a0660fbfad72f88c2b893e5f3c587628393881f4b415f2ef5db": ("gpt-3.5-turbo", {"temperature": 0}),
+}
+
+
+class RecordedTeacher:
+    """Replies from a JSON Lines file.
+
+    A row needs `task_id` or `problem_id` (a `Problem.id`, or what follows its first slash) and `response`, the reply
+    as text. `prompt`, where given, is the prompt that was sent. `plan`, where given, is a plan that leads to the
+    problem's reference code: the backward recipe. Several rows for one problem are several samples.
+
+    Args:
+        path: the file.
+        label: who answered, for cards and reports; a known recording's own label, or the file's name, if not given.
+        recipes: which of "backward" and "forward" to use where a row has both.
+
+    Raises:
+        InputError: a missing or empty file, a row without an id or without any reply.
+    """
+
+    immediate = True
+
+    def __init__(self, path: str | Path, *, label: str | None = None, recipes: Sequence[str] = RECIPES) -> None:
+        unknown = set(recipes) - set(RECIPES)
+        if unknown or not recipes:
+            raise InputError(f"Expected recipes out of {', '.join(RECIPES)}, found '{', '.join(sorted(unknown))}'.")
+        source = read_rows(path)
+        known, self._sampling = KNOWN_RECORDINGS.get(source.content_hash, (f"recorded: {Path(path).name}", {}))
+        self.label = label or known
+        self.revision: str | None = source.content_hash
+        self.recipes = tuple(recipes)
+        self._rows: dict[str, list[Mapping[str, Any]]] = {}
+        self._used: set[str] = set()
+        for index, row in enumerate(source.rows):
+            where = source.where(index)
+            if not isinstance(row.get("response"), str) and not isinstance(row.get("plan"), str):
+                present = ", ".join(sorted(row))
+                raise InputError(
+                    f"Expected a reply in field 'response' (or 'plan') of {where}, found the fields {present}; "
+                    "write the teacher's text there."
+                )
+            field = "problem_id" if "problem_id" in row else "task_id"
+            self._rows.setdefault(str(require(row, field, (str, int), where)), []).append(row)
+
+    def _of(self, problem: Problem) -> list[Mapping[str, Any]]:
+        short = problem.id.partition("/")[2]
+        name = problem.id if problem.id in self._rows else short
+        if name in self._rows:
+            self._used.add(name)
+        return self._rows.get(name, [])
+
+    @property
+    def unused(self) -> list[str]:
+        """Ids in the file that no problem asked for so far."""
+        return sorted(set(self._rows) - self._used)
+
+    def requests(self, problem: Problem) -> Sequence[Request]:
+        found = []
+        for sample, row in enumerate(self._of(problem)):
+            for recipe in self.recipes:
+                if self._answers(row, recipe, problem):
+                    found.append(self._request(problem, row, recipe, sample))
+        return found
+
+    @staticmethod
+    def _answers(row: Mapping[str, Any], recipe: str, problem: Problem) -> bool:
+        if recipe == "backward":
+            return bool(row.get("plan")) and problem.reference is not None
+        return isinstance(row.get("response"), str)
+
+    def _request(self, problem: Problem, row: Mapping[str, Any], recipe: str, sample: int) -> Request:
+        recorded = row.get("prompt") if recipe == "forward" else None
+        sampling = {**self._sampling, **(row.get("sampling") or {})}
+        if not recorded:
+            sampling["prompt"] = "not recorded; shown is the student's"
+        return Request(
+            problem_id=problem.id,
+            teacher=self.label,
+            recipe=recipe,
+            messages=({"role": "user", "content": recorded or student_prompt(problem)},),
+            revision=self.revision,
+            sampling=sampling,
+            sample=sample,
+        )
+
+    def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[tuple[Request, Reply]]:
+        for request, problem in requests:
+            row = self._of(problem)[request.sample]
+            if request.recipe == "backward":
+                yield request, Reply(row["plan"])
+                continue
+            usage = row.get("usage") or {}
+            yield (
+                request,
+                Reply(
+                    row["response"],
+                    reasoning_content=row.get("reasoning_content"),
+                    prompt_tokens=usage.get("prompt_tokens"),
+                    completion_tokens=usage.get("completion_tokens"),
+                    finish_reason=row.get("finish_reason"),
+                ),
+            )
