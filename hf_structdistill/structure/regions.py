@@ -77,7 +77,7 @@ def bare_code(text: bytes, language: str | Language = "python", *, complete: boo
     cut decide (see `parse_prefix`). Reasoning followed by code without a fence counts as prose.
     """
     found = get_language(language)
-    if not text.strip() or has_fence(text) or (found.name == "python" and _reads_as_prose(text)):
+    if not text.strip() or has_fence(text) or (found.name == "python" and reads_as_prose(text)):
         return None
     tree = parse_prefix(text, found, complete=complete)
     return tree if not tree.has_error and _states_something(tree) else None
@@ -102,7 +102,7 @@ _KEYWORDS = frozenset(word.encode() for word in [*keyword.kwlist, *keyword.softk
 _TWO_WORDS = re.compile(rb"(?<![\w.])([A-Za-z']+) (?=([A-Za-z']+))")
 
 
-def _reads_as_prose(text: bytes) -> bool:
+def reads_as_prose(text: bytes) -> bool:
     """Whether the first line has two neighbouring words of which neither is a keyword: no Python does.
 
     Only saves parsing: reasoning is the common case, and parsing prose is slow. Quotes and comments are left to the

@@ -50,8 +50,8 @@ def read_vocabulary(tokenizer: Any) -> Vocabulary:
     if hasattr(getattr(tokenizer, "_model", None), "id_to_piece"):  # mistral-common keeps the processor there
         return _read_sentencepiece(tokenizer._model)
     raise InputError(
-        "expected a fast tokenizer of transformers, a tokenizers.Tokenizer, a SentencePiece, tiktoken or mistral-common "
-        f"tokenizer, got {type(tokenizer).__name__}: load it with AutoTokenizer.from_pretrained(...)"
+        "expected a fast tokenizer of transformers, a tokenizers.Tokenizer, or a tokenizer of SentencePiece, tiktoken "
+        f"or mistral-common, got {type(tokenizer).__name__}: load it with AutoTokenizer.from_pretrained(...)"
     )
 
 
