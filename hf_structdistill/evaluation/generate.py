@@ -1,0 +1,279 @@
+"""Completions of a student: length-sorted batches through `model.generate`, left padded, with the KV cache."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from ..errors import InputError
+
+logger = logging.getLogger(__name__)
+
+Prompt = str | list[dict[str, str]]
+
+_FENCE_LINE = re.compile(r"^[ \t]*```", re.MULTILINE)
+_CLOSED_BLOCK = re.compile(r"^[ \t]*(`{3,})[^\n`]*\n.*?^[ \t]*\1`*[ \t]*$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One generated completion: the `index` of its prompt, its text and the number of tokens it took."""
+
+    index: int
+    text: str
+    tokens: int
+
+
+def load_student(
+    model: Any, tokenizer: Any = None, *, load_in_4bit: bool = False, device: str | None = None
+) -> tuple[Any, Any]:
+    """Load a student and its tokenizer: a Hub id, a folder, an adapter folder, or an object as it is.
+
+    Args:
+        model: name on the Hub, folder of a model or of a PEFT adapter, or a loaded model.
+        tokenizer: name, folder or object; None takes the model's own (an adapter without one: its base's).
+        load_in_4bit: NF4 through bitsandbytes, on a GPU or on the CPU.
+        device: `"cpu"`, `"cuda"`, …; None takes the GPU where there is one.
+
+    Raises:
+        InputError: the folder does not exist or holds no model, or the Hub has no such model.
+    """
+    name = model if isinstance(model, str) else str(model) if isinstance(model, Path) else None
+    if name is None:
+        if tokenizer is None:
+            raise InputError(f"A loaded {type(model).__name__} needs its tokenizer: pass tokenizer=…")
+        return model, _load_tokenizer(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
+    check_model_folder(name)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    options: dict[str, Any] = {"dtype": torch.float32 if device == "cpu" else "auto"}
+    if load_in_4bit:
+        options["quantization_config"] = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+        options["device_map"] = {"": device}
+    is_adapter = (Path(name) / "adapter_config.json").is_file()
+    try:
+        loaded = _auto_class(is_adapter).from_pretrained(name, **options)
+    except (OSError, ValueError) as error:
+        raise InputError(f"No model could be loaded from '{name}': {_first_line(error)}") from error
+    if not load_in_4bit:
+        loaded = loaded.to(device)
+    if tokenizer is None:
+        has_own = not is_adapter or (Path(name) / "tokenizer_config.json").is_file()
+        tokenizer = name if has_own else loaded.peft_config["default"].base_model_name_or_path
+    loaded.eval()
+    return loaded, tokenizer if not isinstance(tokenizer, str | Path) else _load_tokenizer(tokenizer)
+
+
+def check_model_folder(name: str) -> None:
+    """Refuse a path that is no folder, or a folder without a model, before anything slow starts."""
+    path = Path(name)
+    if path.is_dir():
+        if not any((path / file).is_file() for file in ("config.json", "adapter_config.json")):
+            raise InputError(
+                f"Model folder '{name}' holds neither config.json nor adapter_config.json; "
+                "give the folder that save_model() wrote, or a checkpoint-… folder inside it."
+            )
+    elif path.is_absolute() or name.startswith((".", "~")) or name.endswith("/") or name.count("/") > 1:
+        raise InputError(f"Model folder '{name}' does not exist; give a folder with config.json or a Hub id.")
+
+
+def generate_completions(
+    model: Any,
+    tokenizer: Any = None,
+    prompts: Sequence[Prompt] = (),
+    *,
+    max_new_tokens: int = 512,
+    batch_size: int = 16,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    num_samples: int = 1,
+    seed: int = 0,
+    stop_after_fence: bool = True,
+    load_in_4bit: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> list[str] | list[list[str]]:
+    """Complete every prompt; the text that comes back has neither the prompt nor special tokens.
+
+    Args:
+        model, tokenizer: see [`load_student`].
+        prompts: plain strings, or lists of chat messages, which go through the tokenizer's chat template.
+        max_new_tokens: at most so many tokens a completion (less where the model's context ends earlier).
+        temperature: 0 is greedy; above 0 samples, with `top_p`.
+        num_samples: completions a prompt; above 1 needs a temperature.
+        stop_after_fence: end a completion at the line that closes its first fenced block.
+        progress: called with the number of completions each batch has finished.
+
+    Returns:
+        one string a prompt in the order of the prompts, or a list of `num_samples` strings each when that is above 1.
+    """
+    if num_samples > 1 and temperature <= 0:
+        raise InputError(f"num_samples={num_samples} greedy completions are all the same; set a temperature above 0.")
+    model, tokenizer = load_student(model, tokenizer, load_in_4bit=load_in_4bit)
+    repeated = [prompt for prompt in prompts for _ in range(num_samples)]
+    texts = [""] * len(repeated)
+    batches = iterate_completions(
+        model,
+        tokenizer,
+        repeated,
+        max_new_tokens=max_new_tokens,
+        batch_size=batch_size,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        stop_after_fence=stop_after_fence,
+    )
+    for batch in batches:
+        for completion in batch:
+            texts[completion.index] = completion.text
+        if progress is not None:
+            progress(len(batch))
+    if num_samples == 1:
+        return texts
+    return [texts[start : start + num_samples] for start in range(0, len(texts), num_samples)]
+
+
+def iterate_completions(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Prompt],
+    *,
+    max_new_tokens: int,
+    batch_size: int,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    stop_after_fence: bool = True,
+) -> Iterator[list[Completion]]:
+    """Yield finished batches, longest prompts first, so that memory runs out at once or not at all."""
+    encoded = [_encode(tokenizer, prompt) for prompt in prompts]
+    room = _context(model)
+    fitting = [i for i, ids in enumerate(encoded) if len(ids) < room]
+    if len(fitting) < len(encoded):
+        too_long = [Completion(i, "", 0) for i, ids in enumerate(encoded) if len(ids) >= room]
+        logger.warning(
+            "%d prompts fill the model's context of %d tokens; their completions are empty", len(too_long), room
+        )
+        yield too_long
+    order = sorted(fitting, key=lambda i: (-len(encoded[i]), i))
+    config = _generation_config(model, tokenizer, temperature, top_p)
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        longest = len(encoded[batch[0]])
+        config.max_new_tokens = min(max_new_tokens, room - longest)
+        torch.manual_seed(seed + start)  # a batch draws the same numbers whichever batches ran before it
+        new_ids = _generate_batch(model, tokenizer, [encoded[i] for i in batch], config, stop_after_fence)
+        yield [Completion(i, _decode(tokenizer, ids), len(ids)) for i, ids in zip(batch, new_ids, strict=True)]
+
+
+def _generate_batch(
+    model: Any, tokenizer: Any, prompts: list[list[int]], config: GenerationConfig, stop_after_fence: bool
+) -> list[list[int]]:
+    """Return the new token ids of each row, cut before its end-of-sequence token."""
+    width = len(prompts[0])
+    pad = config.pad_token_id
+    input_ids = torch.tensor([[pad] * (width - len(ids)) + ids for ids in prompts], device=model.device)
+    attention_mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=model.device)
+    criteria = StoppingCriteriaList()
+    if stop_after_fence:
+        criteria.append(ClosingFence(tokenizer, [_open_fence(_decode(tokenizer, ids)) for ids in prompts], width))
+    with torch.inference_mode():
+        output = model.generate(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            generation_config=config,
+            stopping_criteria=criteria,
+        )
+    return [_until(row[width:].tolist(), {*(config.eos_token_id or ()), pad}) for row in output]
+
+
+class ClosingFence(StoppingCriteria):
+    """Stops a row once its first fenced block is closed.
+
+    Args:
+        prefixes: an opening fence line for the rows whose prompt ends inside a block, `""` for the others.
+        width: length of the padded prompts; what comes after it is the completion.
+    """
+
+    def __init__(self, tokenizer: Any, prefixes: list[str], width: int):
+        self.tokenizer = tokenizer
+        self.prefixes = prefixes
+        self.width = width
+        self.done = [False] * len(prefixes)
+
+    def __call__(self, input_ids: torch.LongTensor, scores: Any, **kwargs: Any) -> torch.BoolTensor:
+        # Decoding whole rows at every step is quadratic: look at the last tokens first, a fence is near its end.
+        recent = self.tokenizer.batch_decode(input_ids[:, max(self.width, input_ids.shape[1] - 5) :])
+        for row, text in enumerate(recent):
+            if not self.done[row] and "`" in text:
+                completion = self.prefixes[row] + _decode(self.tokenizer, input_ids[row, self.width :])
+                self.done[row] = _CLOSED_BLOCK.search(completion) is not None
+        return torch.tensor(self.done, device=input_ids.device)
+
+
+def _open_fence(prompt: str) -> str:
+    """An opening fence when the prompt itself ends inside a block, else nothing."""
+    return "```\n" if len(_FENCE_LINE.findall(prompt)) % 2 else ""
+
+
+def _encode(tokenizer: Any, prompt: Prompt) -> list[int]:
+    if isinstance(prompt, str):
+        return list(tokenizer(prompt)["input_ids"])
+    if not getattr(tokenizer, "chat_template", None):
+        raise InputError("The prompts are chat messages but the tokenizer has no chat template; give plain strings.")
+    return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)["input_ids"])
+
+
+def _decode(tokenizer: Any, ids: Any) -> str:
+    return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def _generation_config(model: Any, tokenizer: Any, temperature: float, top_p: float) -> GenerationConfig:
+    ends = {tokenizer.eos_token_id}
+    own = getattr(model, "generation_config", None)
+    if own is not None and own.eos_token_id is not None:  # chat models list their end-of-turn token here
+        ends.update(own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id])
+    ends.discard(None)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else next(iter(ends), 0)
+    sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0} if temperature > 0 else {}
+    return GenerationConfig(eos_token_id=sorted(ends) or None, pad_token_id=pad, use_cache=True, **sampling)
+
+
+def _until(ids: list[int], ends: set[int]) -> list[int]:
+    return ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
+
+
+def _context(model: Any) -> int:
+    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    return getattr(config, "max_position_embeddings", None) or 1 << 30
+
+
+def _auto_class(is_adapter: bool) -> Any:
+    if not is_adapter:
+        return AutoModelForCausalLM
+    from peft import AutoPeftModelForCausalLM
+
+    return AutoPeftModelForCausalLM
+
+
+def _load_tokenizer(name: str | Path) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(str(name))
+    except (OSError, ValueError) as error:
+        raise InputError(f"No tokenizer could be loaded from '{name}': {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
