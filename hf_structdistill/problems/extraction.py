@@ -109,7 +109,7 @@ def _rank(text: bytes, region: Region, entry_point: str | None) -> int:
 
 def _defined_names(tree: SyntaxTree) -> set[bytes]:
     """Names of the functions and classes that a program defines, and of top-level `name = lambda …`."""
-    names = set()
+    names: set[bytes] = set()
     for i in range(len(tree)):
         kind = tree.kind_name(i)
         if not tree.is_named(i) or kind not in ("function_definition", "class_definition", "lambda"):

@@ -127,7 +127,7 @@ class StructureAnnotator:
             offsets = self.table.offsets(run, skip_special=True)
             for region, tree in programs:
                 if region.end > region.start:
-                    page.add(_Program(tree, region, text, offsets, start, self._kinds))
+                    page.add(AlignedProgram(tree, region, text, offsets, start, self._kinds))
 
 
 class _KindTables:
@@ -158,7 +158,7 @@ class _KindTables:
         return flags
 
 
-class _Program:
+class AlignedProgram:
     """One code region: its tree as arrays, and the tokens that lie in it."""
 
     def __init__(
@@ -258,7 +258,7 @@ class _Page:
         self.code_bytes = 0
         self.unparsed_bytes = 0
 
-    def add(self, program: _Program) -> None:
+    def add(self, program: AlignedProgram) -> None:
         nodes = program.token_nodes
         nodes = np.where(program.broken[nodes], -1, nodes)
         self.mask[program.tokens] |= program.end > program.begin
@@ -272,7 +272,7 @@ class _Page:
         score[bound_tokens] = _DECIDES  # a token such as "(x" belongs to the bracket, and decides the variable
         self.score[program.tokens] = np.maximum(self.score[program.tokens], score)
 
-    def _add_dataflow(self, program: _Program) -> tuple[np.ndarray, np.ndarray]:
+    def _add_dataflow(self, program: AlignedProgram) -> tuple[np.ndarray, np.ndarray]:
         """Notes the program's variables; returns nodes and tokens of the definitions and of the uses they reach."""
         nothing = np.zeros(0, dtype=np.int64)
         if program.tree.language.analyse_dataflow is None:

@@ -66,7 +66,10 @@ class TokenBytes:
         The table is kept as long as the tokenizer lives, and rebuilt when tokens were added to it.
         """
         size = _vocabulary_size(tokenizer)
-        known = _tables.get(tokenizer)
+        try:
+            known = _tables.get(tokenizer)
+        except TypeError:  # cannot be referenced weakly, so nothing to remember it by
+            return cls._checked(read_vocabulary(tokenizer))
         if known is None or known[0] != size:
             known = _tables[tokenizer] = (size, cls._checked(read_vocabulary(tokenizer)))
         return known[1]
