@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .examples import TokenExample, token_example
     from .generate import generate_completions, load_student
     from .likelihood import bits_per_byte
-    from .report import write_report
+    from .report import results_summary, write_report
     from .results import EvaluationResult, SampleRecord, score_completions
 
 _HOMES = {
@@ -22,6 +22,7 @@ _HOMES = {
     "compare_results": ".compare",
     "generate_completions": ".generate",
     "load_student": ".generate",
+    "results_summary": ".report",
     "score_completions": ".results",
     "token_example": ".examples",
     "write_report": ".report",
@@ -36,6 +37,7 @@ __all__ = [
     "compare_results",
     "generate_completions",
     "load_student",
+    "results_summary",
     "score_completions",
     "token_example",
     "write_report",

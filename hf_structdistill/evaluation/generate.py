@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +21,9 @@ from transformers import (
 )
 
 from ..errors import InputError
+from .prompts import Prompt
 
 logger = logging.getLogger(__name__)
-
-Prompt = str | list[dict[str, str]]
 
 _FENCE_LINE = re.compile(r"^[ \t]*```", re.MULTILINE)
 _CLOSED_BLOCK = re.compile(r"^[ \t]*(`{3,})[^\n`]*\n.*?^[ \t]*\1`*[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -70,11 +70,18 @@ def load_student(
         raise InputError(f"No model could be loaded from '{name}': {_first_line(error)}") from error
     if not load_in_4bit:
         loaded = loaded.to(device)
-    if tokenizer is None:
-        has_own = not is_adapter or (Path(name) / "tokenizer_config.json").is_file()
-        tokenizer = name if has_own else loaded.peft_config["default"].base_model_name_or_path
     loaded.eval()
-    return loaded, tokenizer if not isinstance(tokenizer, str | Path) else _load_tokenizer(tokenizer)
+    if tokenizer is None:
+        return loaded, load_tokenizer_of(name)
+    return loaded, _load_tokenizer(tokenizer) if isinstance(tokenizer, str | Path) else tokenizer
+
+
+def load_tokenizer_of(name: str) -> Any:
+    """The tokenizer of a model by name or folder; an adapter folder without one uses its base's."""
+    settings = Path(name) / "adapter_config.json"
+    if settings.is_file() and not (Path(name) / "tokenizer_config.json").is_file():
+        name = json.loads(settings.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    return _load_tokenizer(name)
 
 
 def check_model_folder(name: str) -> None:
@@ -158,8 +165,8 @@ def iterate_completions(
     stop_after_fence: bool = True,
 ) -> Iterator[list[Completion]]:
     """Yield finished batches, longest prompts first, so that memory runs out at once or not at all."""
-    encoded = [_encode(tokenizer, prompt) for prompt in prompts]
-    room = _context(model)
+    encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+    room = context_length(model)
     fitting = [i for i, ids in enumerate(encoded) if len(ids) < room]
     if len(fitting) < len(encoded):
         too_long = [Completion(i, "", 0) for i, ids in enumerate(encoded) if len(ids) >= room]
@@ -228,7 +235,8 @@ def _open_fence(prompt: str) -> str:
     return "```\n" if len(_FENCE_LINE.findall(prompt)) % 2 else ""
 
 
-def _encode(tokenizer: Any, prompt: Prompt) -> list[int]:
+def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """Token ids of a prompt: chat messages through the template with the generation prompt, text as it is."""
     if isinstance(prompt, str):
         return list(tokenizer(prompt)["input_ids"])
     if not getattr(tokenizer, "chat_template", None):
@@ -255,7 +263,8 @@ def _until(ids: list[int], ends: set[int]) -> list[int]:
     return ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
 
 
-def _context(model: Any) -> int:
+def context_length(model: Any) -> int:
+    """The longest sequence the model takes, in tokens."""
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
     return getattr(config, "max_position_embeddings", None) or 1 << 30
 

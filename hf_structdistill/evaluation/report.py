@@ -18,10 +18,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..errors import InputError
+from ..problems.loading import BENCHMARKS
 from ..problems.problem import Problem
 from . import summary
 from .charts import line_chart
-from .compare import Comparison, compare_results
+from .compare import compare_results
 from .examples import TokenExample
 from .highlight import code_html
 from .results import EvaluationResult, SampleRecord
@@ -80,7 +81,7 @@ def write_report(
     }
     paths = {name: folder / name for name in ("report.html", "report.md", "results.json", "samples.jsonl")}
     write_text(paths["samples.jsonl"], "".join(sample_lines(results, problems)))
-    write_text(paths["results.json"], json.dumps(_results_json(results, comparisons, facts), indent=2, default=str))
+    write_text(paths["results.json"], json.dumps(results_summary(results, problems, settings), indent=2, default=str))
     write_text(paths["report.md"], _markdown(context, results, problems))
     write_text(
         paths["report.html"], _html(context, results, problems, [TokenExample.coerce(e) for e in examples or ()])
@@ -103,9 +104,12 @@ def make_folder(out: str | Path) -> Path:
 
 def describe(problems: Sequence[Problem], settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What a reader needs to make the numbers again: benchmark, hash, settings and versions."""
+    sources = sorted({problem.source for problem in problems if problem.source})
     packages = ("hf-structdistill", "torch", "transformers", "peft", "tree-sitter", "tree-sitter-python")
     return {
-        "benchmark": " + ".join(sorted({problem.source for problem in problems})) or "unnamed",
+        "benchmark": " + ".join(sources) or "unnamed",
+        "hub_id": BENCHMARKS[sources[0]].hub_id if len(sources) == 1 and sources[0] in BENCHMARKS else None,
+        "revision": problems[0].metadata.get("revision") if problems and len(sources) == 1 else None,
         "split": " + ".join(sorted({problem.split for problem in problems if problem.split})) or None,
         "problems": len(problems),
         "problems_sha256": problems_hash(problems),
@@ -125,14 +129,15 @@ def sample_lines(results: Sequence[EvaluationResult], problems: Sequence[Problem
     ]
 
 
-def _results_json(
-    results: Sequence[EvaluationResult], comparisons: Sequence[Comparison], facts: Mapping[str, Any]
+def results_summary(
+    results: Sequence[EvaluationResult], problems: Sequence[Problem], settings: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
+    """The contents of results.json: facts, a summary a student, and the differences to the first one."""
     return {
         "schema": SCHEMA,
-        **facts,
+        **describe(problems, settings),
         "models": [result.to_dict() for result in results],
-        "comparisons": [comparison.to_dict() for comparison in comparisons],
+        "comparisons": [c.to_dict() for other in results[1:] for c in compare_results(results[0], other)],
     }
 
 

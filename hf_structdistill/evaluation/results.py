@@ -25,7 +25,8 @@ class SampleRecord:
 
     Attributes:
         problem_id, sample: which problem, and the number of the completion among its samples.
-        extraction: `"ok"`, `"no_code"`, `"unclosed_fence"`, `"unclosed_think"`; code may be there in all but no_code.
+        code: what was extracted; None unless `extraction` is `"ok"`.
+        extraction: `"ok"`, `"no_code"`, `"unclosed_fence"`, `"unclosed_think"`.
         parses: whether the code parses; False without code.
         syntax, dataflow: strict scores against the reference; None without a reference, or where it has no data flow.
         tokens: length of the completion in the student's tokens, where known.

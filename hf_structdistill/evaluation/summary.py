@@ -118,8 +118,8 @@ def count_rows(results: Sequence[EvaluationResult]) -> list[tuple[str, list[int]
         "error": "raised or had no code",
         "timeout": "timed out",
         "unknown": "could not be judged (left out)",
-        "no_code": "without code",
-        "unclosed": "cut off (unclosed block)",
+        "no_code": "without usable code",
+        "unclosed": "of these, cut off inside the block",
         "unparsable": "with code that does not parse",
     }
     counts = [result.counts() for result in results]
