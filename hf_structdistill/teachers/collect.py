@@ -15,6 +15,7 @@ from ..sandbox import verify
 from ..sandbox.verdict import Verdict
 from .base import Reply, Request, Teacher
 from .journal import Journal
+from .redaction import redact
 from .scores import add_scores
 from .trace import Trace
 
@@ -131,7 +132,7 @@ def _gather(
         pairs = ((request, problems[request.problem_id]) for request in requests)
         for batch in _batches(teacher.replies(pairs), BATCH if teacher.immediate else 1):
             answered = [(request, reply) for request, reply in batch if reply.error is None]
-            refused += [(request, reply.error) for request, reply in batch if reply.error is not None]
+            refused += [(request, redact(reply.error)) for request, reply in batch if reply.error is not None]
             journal.append(_reply_record(request, reply) for request, reply in answered)
             done += len(batch)
             report("replies", done, total)
@@ -176,7 +177,7 @@ def _judge(
     waiting = {
         key: (problems[trace.problem_id], trace.code)
         for key, trace in zip(keys, traces, strict=True)
-        if journal.get("verdict", key) is None
+        if not _settled(journal.get("verdict", key), problems[trace.problem_id])
     }
     total = len(set(keys))
     done = total - len(waiting)
@@ -185,12 +186,21 @@ def _judge(
         judged = [problem for _, (problem, _) in batch]
         verdicts = verify(judged, [code for _, (_, code) in batch], workers=workers)
         journal.append(
-            {"kind": "verdict", "key": key, **asdict(verdict)}
+            {"kind": "verdict", "key": key, **_written(verdict)}
             for (key, _), verdict in zip(batch, verdicts, strict=True)
         )
         done += len(batch)
         report("verified", done, total)
     return [replace(trace, verdict=_verdict(journal, key)) for key, trace in zip(keys, traces, strict=True)]
+
+
+def _settled(record: Mapping[str, Any] | None, problem: Problem) -> bool:
+    # "unknown" with tests at hand means that the runner broke: judge again
+    return record is not None and (record["status"] != "unknown" or problem.tests is None)
+
+
+def _written(verdict: Verdict) -> dict[str, Any]:
+    return {name: redact(value) if isinstance(value, str) else value for name, value in asdict(verdict).items()}
 
 
 def _verdict_key(problem: Problem, code: str | None) -> str:

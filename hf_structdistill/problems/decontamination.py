@@ -1,0 +1,244 @@
+"""Finds problems and traces that a benchmark already has, in other words or with other names.
+
+Three signs, each enough to remove:
+
+- text: a shared run of `NGRAM` words after MBPP's stock openings are cut, or the same content words in any order;
+- tests: a test with the same arguments, whatever the function is called;
+- structure: the same program after renaming and reformatting, by runs of `SHINGLE` tokens in which every name the
+  program itself defines is one symbol, and comments, docstrings and layout are gone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from .problem import AssertTests, CheckTests, Problem
+
+NGRAM = 10
+SHINGLE = 5
+MIN_CONTENT_WORDS = 5
+SAME_WORDS = 0.85
+MIN_SHINGLES = 25
+SAME_PROGRAM = 0.75
+MIN_ARGUMENTS = 20
+
+_OPENING = re.compile(r"^\W*(write|implement|create|define)\s+(a|an)\s+(python\s+)?function\s+(to|that|which)?\s*")
+_WORD = re.compile(r"[a-z0-9]+")
+_STOP = frozenset(
+    "a an and are as at be by can find for from function given has have if in into is it its of on or python return "
+    "returns should so take takes that the their them then there this to using was where whether which with write you "
+    "your".split()
+)
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Why an item was removed: the sign, how strong it was in [0, 1], and both texts."""
+
+    item_id: str
+    matched_id: str
+    sign: str
+    score: float
+    text: str
+    matched_text: str
+
+
+@dataclass(frozen=True)
+class Decontamination(Generic[Item]):
+    """Result of `decontaminate`: what stays, what went and why, and how many problems of each source were checked."""
+
+    kept: list[Item]
+    removals: list[Removal]
+    checked_against: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Views:
+    """The three ways an item is looked at."""
+
+    id: str
+    text: str
+    code: str
+    words: tuple[str, ...]
+    content: frozenset[str]
+    arguments: frozenset[str]
+    shingles: Counter[tuple[str, ...]]
+
+
+def decontaminate(
+    items: Sequence[Item],
+    against: Iterable[Problem],
+    *,
+    same_words: float = SAME_WORDS,
+    same_program: float = SAME_PROGRAM,
+) -> Decontamination[Item]:
+    """Remove from `items` what a problem of `against` already has.
+
+    Args:
+        items: `Problem`s, or traces (anything with `problem_id`, `code` and `messages`).
+        against: problems of the benchmarks to keep clean; their references are compared too.
+        same_words: overlap (Jaccard) of content words from which two texts count as the same.
+        same_program: overlap (weighted Jaccard) of token runs from which two programs count as the same.
+
+    An item is not compared with a problem of its own id.
+    """
+    problems = list(against)
+    index = _Index([_views(problem) for problem in problems])
+    kept, removals = [], []
+    for item in items:
+        removal = index.match(_views(item), same_words, same_program)
+        if removal is None:
+            kept.append(item)
+        else:
+            removals.append(removal)
+    sources = Counter(f"{problem.source} ({problem.split})" for problem in problems)
+    return Decontamination(kept, removals, dict(sources))
+
+
+class _Index:
+    """Benchmark problems by word run, content word, test arguments and token run."""
+
+    def __init__(self, views: list[_Views]) -> None:
+        self.views = views
+        self._by_ngram: dict[tuple[str, ...], int] = {}
+        self._by_arguments: dict[str, int] = {}
+        self._by_word: dict[str, list[int]] = defaultdict(list)
+        self._by_shingle: dict[tuple[str, ...], list[tuple[int, int]]] = defaultdict(list)
+        for number, view in enumerate(views):
+            for ngram in _runs(view.words, NGRAM):
+                self._by_ngram.setdefault(ngram, number)
+            for arguments in view.arguments:
+                self._by_arguments.setdefault(arguments, number)
+            for word in view.content:
+                self._by_word[word].append(number)
+            for shingle, count in view.shingles.items():
+                self._by_shingle[shingle].append((number, count))
+
+    def match(self, item: _Views, same_words: float, same_program: float) -> Removal | None:
+        for ngram in _runs(item.words, NGRAM):
+            number = self._by_ngram.get(ngram)
+            if number is not None and self.views[number].id != item.id:
+                return self._removal(item, number, "text", 1.0, " ".join(ngram), " ".join(ngram))
+        for arguments in sorted(item.arguments):
+            number = self._by_arguments.get(arguments)
+            if number is not None and self.views[number].id != item.id:
+                return self._removal(item, number, "tests", 1.0, arguments, arguments)
+        return self._same_words(item, same_words) or self._same_program(item, same_program)
+
+    def _same_words(self, item: _Views, threshold: float) -> Removal | None:
+        if len(item.content) < MIN_CONTENT_WORDS:
+            return None
+        shared = Counter(number for word in item.content for number in self._by_word.get(word, ()))
+        for number, common in shared.most_common():
+            other = self.views[number]
+            score = common / (len(item.content) + len(other.content) - common)
+            if score >= threshold and len(other.content) >= MIN_CONTENT_WORDS and other.id != item.id:
+                return self._removal(item, number, "text", score, item.text, other.text)
+        return None
+
+    def _same_program(self, item: _Views, threshold: float) -> Removal | None:
+        size = item.shingles.total()
+        if size < MIN_SHINGLES:
+            return None
+        shared: Counter[int] = Counter()
+        for shingle, count in item.shingles.items():
+            for number, other_count in self._by_shingle.get(shingle, ()):
+                shared[number] += min(count, other_count)
+        for number, common in shared.most_common():
+            other = self.views[number]
+            score = common / (size + other.shingles.total() - common)
+            if score >= threshold and other.shingles.total() >= MIN_SHINGLES and other.id != item.id:
+                return self._removal(item, number, "structure", score, item.code, other.code)
+        return None
+
+    def _removal(self, item: _Views, number: int, sign: str, score: float, text: str, matched: str) -> Removal:
+        return Removal(item.id, self.views[number].id, sign, round(score, 4), text, matched)
+
+
+def _views(item: Any) -> _Views:
+    if isinstance(item, Problem):
+        label, text, code = item.id, _task_text(item.prompt), item.reference or ""
+        arguments = _test_arguments(item)
+    else:
+        messages: Sequence[Mapping[str, str]] = item.messages
+        label, code, arguments = item.problem_id, item.code or "", frozenset()
+        text = _task_text(messages[-1]["content"]) if messages else ""
+    words = tuple(_WORD.findall(_OPENING.sub("", text.lower())))
+    content = frozenset(_stem(word) for word in words if word not in _STOP)
+    return _Views(label, text, code, words, content, arguments, _shingles(code))
+
+
+def _stem(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def _task_text(prompt: str) -> str:
+    """The task in words: without the tests it shows, and for a head of a function, its docstring without examples."""
+    text = prompt.split("Your code should pass these tests:")[0]
+    quoted = re.findall(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'', text, re.DOTALL)
+    if quoted:
+        text = "".join(quoted[-1])
+    return text.split(">>>")[0].strip()
+
+
+def _test_arguments(problem: Problem) -> frozenset[str]:
+    """Arguments of the calls in the tests, without layout; short ones say nothing about where they come from."""
+    if isinstance(problem.tests, AssertTests):
+        tests, name = problem.tests.asserts, problem.entry_point
+    elif isinstance(problem.tests, CheckTests):
+        tests, name = tuple(re.findall(r"^\s*assert .*$", problem.tests.code, re.MULTILINE)), "candidate"
+    else:
+        return frozenset()
+    if not name:
+        return frozenset()
+    found = set()
+    for test in tests:
+        _, called, rest = test.partition(name + "(")
+        arguments = re.sub(r"\s+", "", rest.split("==")[0]).replace('"', "'")
+        if called and len(arguments) >= MIN_ARGUMENTS:
+            found.add(arguments)
+    return frozenset(found)
+
+
+def _runs(tokens: Sequence[str], size: int) -> Iterable[tuple[str, ...]]:
+    return (tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1))
+
+
+def _shingles(code: str) -> Counter[tuple[str, ...]]:
+    return Counter(_runs(_normal_tokens(code), SHINGLE)) if code.strip() else Counter()
+
+
+def _normal_tokens(code: str) -> list[str]:
+    """Leaves of the syntax tree with the program's own names, strings and layout made equal."""
+    from ..structure import analyse_dataflow, parse
+
+    tree = parse(code)
+    own = {occurrence.name for occurrence in analyse_dataflow(tree).occurrences}
+    kinds = [tree.kind_name(node) for node in range(len(tree))]
+    for node, parent in enumerate(tree.parents):
+        if (
+            parent >= 0
+            and kinds[node] == "identifier"
+            and kinds[parent] in ("function_definition", "class_definition")
+        ):
+            own.add(tree.source[tree.starts[node] : tree.ends[node]].decode("utf-8", "replace"))
+    tokens = []
+    node = 0
+    while node < len(tree):
+        if kinds[node] in ("comment", "string"):
+            if kinds[node] == "string" and kinds[tree.parents[node]] != "expression_statement":
+                tokens.append("<string>")
+            node = tree.last[node]  # an f-string's parts are left out with it
+            continue
+        if tree.last[node] == node + 1:
+            text = tree.source[tree.starts[node] : tree.ends[node]].decode("utf-8", "replace").strip()
+            if text and text not in ("(", ")", ",", ";"):
+                tokens.append("<name>" if text in own else text)
+        node += 1
+    return tokens
