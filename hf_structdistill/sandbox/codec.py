@@ -1,0 +1,294 @@
+"""The closed codec: how plain values cross between the judge and the candidate.
+
+A value becomes a JSON text and JSON becomes a value; nothing on this path can execute anything, whoever wrote the
+bytes. JSON scalars stand for themselves, everything else is an array that starts with a tag:
+
+    l t s f d    list, tuple, set, frozenset, dict (keys and values in turn)
+    b a c i      bytes and bytearray (hex), complex (two floats), an int too long for JSON (hex)
+    r            the n-th mutable container of this exchange: shared references and cycles
+    h            an opaque object of the candidate: (number, type name)
+    y            a built-in type, by name
+    e            an iterator, drained: (cut short?, items …)
+    k v n        views of a dict: keys, values, items
+    g q D F      range, deque, Decimal, Fraction
+
+Instances of subclasses (Counter, namedtuple, an int with its own `__eq__`) cross as the plain value below them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from fractions import Fraction
+from operator import is_
+from typing import Any
+
+MAX_DEPTH = 100
+MAX_NODES = 500_000  # containers in one message
+MAX_ITEMS = 100_000  # drained from one iterator
+MAX_HEX = 4_000_000  # characters of one long integer
+
+SCALARS = {type(None), bool, int, float, str}
+MUTABLE = (list, dict, set, deque, bytearray)
+TYPES = {t.__name__: t for t in (*SCALARS, object, type, complex, bytes, bytearray, list, tuple, dict, set, frozenset)}
+TYPE_NAMES = {t: name for name, t in TYPES.items()}
+_VIEWS: dict[type, str] = {type({}.keys()): "k", type({}.values()): "v", type({}.items()): "n"}
+_BASES: tuple[Any, ...] = (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, deque)
+
+
+class CodecError(ValueError):
+    """A value that may not cross, or bytes that are no value."""
+
+
+_dump = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+
+
+def dumps(wire: Any) -> bytes:
+    """Wire tree to bytes. Raises ValueError where an int is too long for JSON (see `Encoder.long_ints`)."""
+    return _dump(wire).encode("ascii")
+
+
+def loads(data: bytes) -> Any:
+    """Bytes to wire tree, refused before it is built where it would be far larger than its text."""
+    if data.count(b"[") > MAX_NODES:
+        raise CodecError(f"more than {MAX_NODES} containers")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CodecError(f"not a message: {type(error).__name__}") from None
+
+
+def drain(iterator: Iterator[Any]) -> tuple[bool, list[Any]]:
+    """The items left in an iterator, and whether there were more than the bound."""
+    items = list(itertools.islice(iterator, MAX_ITEMS + 1))
+    return len(items) > MAX_ITEMS, items[:MAX_ITEMS]
+
+
+class Encoder:
+    """Values to wire trees. One encoder a message, so that shared containers stay shared.
+
+    Args:
+        opaque: turns an object that is no plain value into a wire tree, or raises CodecError.
+        seen: containers of the message that this one answers; they keep their numbers.
+    """
+
+    def __init__(self, opaque: Callable[[Any], Any], seen: list[Any] | None = None, long_ints: bool = False):
+        self.opaque = opaque
+        self.long_ints = long_ints
+        self.containers: list[Any] = list(seen or ())
+        self._number = {id(item): i for i, item in enumerate(self.containers)}
+        self._nodes = 0
+
+    def wire(self, value: Any, depth: int = 0) -> Any:
+        kind = type(value)
+        if kind in SCALARS:
+            if self.long_ints and kind is int and value.bit_length() > 8000:
+                return ["i", hex(value)]
+            return value
+        self._nodes += 1
+        if depth > MAX_DEPTH or self._nodes > MAX_NODES:
+            raise CodecError("value nested too deeply" if depth > MAX_DEPTH else "value too large")
+        if kind is tuple:
+            return self._items("t", value, depth)
+        if kind in MUTABLE:
+            number = self._number.get(id(value))
+            if number is not None:
+                return ["r", number]
+            return self.contents(value, depth)
+        return self._rare(value, kind, depth)
+
+    def contents(self, value: Any, depth: int = 0) -> Any:
+        """The wire tree of a mutable container itself, also where its number is known already."""
+        self._number.setdefault(id(value), len(self.containers))
+        if self._number[id(value)] == len(self.containers):
+            self.containers.append(value)
+        if type(value) is dict:
+            return self._items("d", [part for pair in value.items() for part in pair], depth)
+        if type(value) is bytearray:
+            return ["a", value.hex()]
+        return self._items({list: "l", set: "s"}.get(type(value), "q"), value, depth)
+
+    def _items(self, tag: str, items: Any, depth: int) -> list[Any]:
+        if not self.long_ints and set(map(type, items)) <= SCALARS:
+            return [tag, *items]
+        return [tag, *[self.wire(item, depth + 1) for item in items]]
+
+    def _rare(self, value: Any, kind: type, depth: int) -> Any:
+        if kind is bytes:
+            return ["b", value.hex()]
+        if kind is frozenset:
+            return self._items("f", value, depth)
+        if kind is complex:
+            return ["c", value.real, value.imag]
+        if kind is range:
+            return ["g", *[self.wire(n) for n in (value.start, value.stop, value.step)]]
+        if kind in _VIEWS:
+            return self._items(_VIEWS[kind], list(value), depth)
+        if kind is Decimal:
+            return ["D", str(value)]
+        if kind is Fraction:
+            return ["F", self.wire(value.numerator), self.wire(value.denominator)]
+        if isinstance(value, type):
+            return ["y", TYPE_NAMES[value]] if value in TYPE_NAMES else self.opaque(value)
+        if kind.__module__ in ("builtins", "itertools", "collections") and hasattr(kind, "__next__"):
+            more, items = drain(value)
+            return ["e", more, *[self.wire(item, depth + 1) for item in items]]
+        return self._subclass(value, depth)
+
+    def _subclass(self, value: Any, depth: int) -> Any:
+        for base in _BASES:
+            if issubclass(type(value), base):  # type(), not isinstance: __class__ can lie
+                if base is dict:
+                    return self.wire({key: dict.__getitem__(value, key) for key in dict.__iter__(value)}, depth)
+                if base in (int, float, complex):
+                    return self.wire(base.__pos__(value), depth)
+                if base is str:
+                    return str.__str__(value)
+                return self.wire(base(base.__iter__(value)), depth)
+        return self.opaque(value)
+
+
+_KINDS: dict[Any, Callable[[], Any]] = {"l": list, "s": set, "d": dict, "q": deque, "a": bytearray}
+
+
+class Decoder:
+    """Wire trees to values. Everything that is not exactly as the encoder writes it raises CodecError.
+
+    Args:
+        handle: turns (number, type name) of an opaque object into what stands for it on this side.
+        seen: containers of the message that is being answered, in their order.
+    """
+
+    def __init__(self, handle: Callable[[int, str], Any], seen: list[Any] | None = None):
+        self.handle = handle
+        self.containers: list[Any] = list(seen or ())
+
+    def value(self, wire: Any) -> Any:
+        try:
+            return self._value(wire, 0)
+        except CodecError:
+            raise
+        except (TypeError, ValueError, IndexError, KeyError, ArithmeticError, RecursionError) as error:
+            raise CodecError(f"not a value: {type(error).__name__}") from None
+
+    def _value(self, wire: Any, depth: int) -> Any:
+        if type(wire) in SCALARS:
+            return wire
+        if type(wire) is not list or depth > MAX_DEPTH:
+            raise CodecError("not a value")
+        tag, *rest = wire
+        build = _MAKERS.get(tag)
+        if build is not None:
+            return build(self._items(rest, depth))
+        if tag in _KINDS:
+            return self._container(tag, rest, depth)
+        if tag == "r":
+            return self.containers[_index(rest[0])]
+        if tag == "h":
+            number, name = rest
+            return self.handle(_index(number), _text(name))
+        raise CodecError("not a value")
+
+    def _items(self, rest: list[Any], depth: int) -> list[Any]:
+        if set(map(type, rest)) <= SCALARS:
+            return rest
+        return [self._value(item, depth + 1) for item in rest]
+
+    def _container(self, tag: str, rest: list[Any], depth: int) -> Any:
+        made: Any = _KINDS[tag]()
+        self.containers.append(made)  # before its items: they may refer to it
+        self._fill(made, tag, rest, depth)
+        return made
+
+    def _fill(self, made: Any, tag: str, rest: list[Any], depth: int) -> None:
+        if tag == "a":
+            made.extend(bytes.fromhex(rest[0]))
+            return
+        items = self._items(rest, depth)
+        if tag == "d":
+            made.update(zip(items[::2], items[1::2], strict=True))
+        elif tag == "s":
+            made.update(items)
+        else:
+            made.extend(items)
+
+    def replace(self, number: Any, wire: Any) -> None:
+        """Give container `number` the contents that `wire` describes, in place."""
+        try:
+            target = self.containers[_index(number)]
+            tag, *rest = wire
+            if type(target) is not _KINDS[tag]:
+                raise CodecError("a container changed its type")
+            fresh = _KINDS[tag]()
+            self._fill(fresh, tag, rest, 0)
+        except (TypeError, ValueError, IndexError, KeyError, RecursionError) as error:
+            raise CodecError(f"not a container: {type(error).__name__}") from None
+        target.clear()
+        target.update(fresh) if type(target) in (dict, set) else target.extend(fresh)
+
+
+def _index(number: Any) -> int:
+    if type(number) is not int or number < 0:
+        raise CodecError("not a number of an object")
+    return number
+
+
+def _text(text: Any) -> str:
+    if type(text) is not str:
+        raise CodecError("not a text")
+    return text
+
+
+def _long_int(items: list[Any]) -> int:
+    text = _text(items[0])
+    if len(text) > MAX_HEX:
+        raise CodecError("an integer of too many digits")
+    return int(text, 16)
+
+
+def _drained(items: list[Any]) -> Iterator[Any]:
+    more, *rest = items
+    return _cut_short(rest) if more else iter(rest)
+
+
+def _cut_short(items: list[Any]) -> Iterator[Any]:
+    yield from items
+    raise CodecError(f"an iterator with more than {MAX_ITEMS} items")
+
+
+_MAKERS: dict[Any, Callable[[list[Any]], Any]] = {
+    "t": tuple,
+    "f": frozenset,
+    "b": lambda items: bytes.fromhex(items[0]),
+    "c": lambda items: complex(*items),
+    "i": _long_int,
+    "y": lambda items: TYPES[items[0]],
+    "e": _drained,
+    "k": lambda items: dict.fromkeys(items).keys(),
+    "v": lambda items: dict(enumerate(items)).values(),
+    "n": lambda items: dict(items).items(),
+    "g": lambda items: range(*items),
+    "D": lambda items: Decimal(_text(items[0])),
+    "F": lambda items: Fraction(*items),
+}
+
+
+def snapshot(containers: list[Any]) -> list[list[Any]]:
+    """Shallow contents of each container, to tell later which of them changed."""
+    return [_shallow(item) for item in containers]
+
+
+def changed(containers: list[Any], before: list[list[Any]]) -> list[int]:
+    """Numbers of the containers whose contents are not the same objects in the same order any more."""
+    return [
+        number
+        for number, (item, old) in enumerate(zip(containers, before, strict=True))
+        if len(now := _shallow(item)) != len(old) or not all(map(is_, now, old))
+    ]
+
+
+def _shallow(item: Any) -> list[Any]:
+    return [part for pair in item.items() for part in pair] if type(item) is dict else list(item)

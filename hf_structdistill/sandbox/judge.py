@@ -1,0 +1,282 @@
+"""Runs the trusted tests of one problem against one candidate. A process of its own, so that it can be bounded.
+
+The tests run here; of the candidate they see proxies (`remote.py`). Names that the tests use come, in this order,
+from the tests themselves, from the candidate where it is asked for them (the entry point, and what the reference
+defines), from what the reference imports, from Python's built-ins. A candidate that defines `sorted` or `math`
+therefore does not replace the judge's.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dis
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+
+from .oracles import agree
+from .remote import Candidate, CandidateGone, CandidateRaised, CannotCross, Handle, short
+
+BUILTINS = set(dir(builtins))
+TEXT = 500  # characters of a failed test's text
+Report = dict[str, Any]
+Phase = Callable[[str], None]
+
+
+class Unjudgeable(Exception):
+    """The trusted side is at fault: tests that do not compile, a reference that raises."""
+
+
+def judge(task: dict[str, Any], candidate: Candidate, phase: Phase) -> Report:
+    """Run the tests of `task` and say how they went. `phase` is told what is running, for whoever stops it."""
+    progress = Progress()
+    try:
+        RUNNERS[task["kind"]](task, candidate, progress, phase)
+        if candidate.broken:
+            raise CandidateGone(candidate.broken)
+        return {"status": "passed", "expected": progress.expected}
+    except CandidateGone as error:
+        return progress.report("error", str(error), gone=True)
+    except (CannotCross, Unjudgeable) as error:
+        return progress.report("unknown", str(error))
+    except Exception as error:
+        if candidate.broken:  # a test swallowed the end of the candidate and went on
+            return progress.report("error", candidate.broken, gone=True)
+        if isinstance(error, CandidateRaised):
+            return progress.report("error", error.summary)
+        if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
+            return progress.report("error", f"NameError: {error}")
+        return progress.report("failed", progress.why(error, candidate))
+
+
+class Progress:
+    """Which test is running."""
+
+    def __init__(self) -> None:
+        self.test: str | None = None
+        self.source: list[str] = []
+        self.expected: list[Any] | None = None
+
+    def report(self, status: str, reason: str, gone: bool = False) -> Report:
+        test = self.test if status != "unknown" else None
+        return {
+            "status": status,
+            "reason": " ".join(reason.split())[:TEXT],
+            "test": test[:TEXT] if test else None,
+            "gone": gone,
+            "expected": self.expected,
+        }
+
+    def why(self, error: BaseException, candidate: Candidate) -> str:
+        self.locate(error)
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        if isinstance(error, AssertionError) and candidate.calls > 1:
+            text += f" (the last answer was {short(candidate.last)})"
+        return text
+
+    def locate(self, error: BaseException) -> None:
+        """The line of check() that the traceback goes through."""
+        trace = error.__traceback__
+        while trace is not None:
+            line = trace.tb_lineno
+            if trace.tb_frame.f_code.co_filename == "<check>" and 0 < line <= len(self.source):
+                self.test = self.source[line - 1].strip()
+            trace = trace.tb_next
+
+
+def run_asserts(task: dict[str, Any], candidate: Candidate, progress: Progress, phase: Phase) -> None:
+    codes = [compiled(text, "<assert>") for text in task["asserts"]]
+    setup = compiled(task["setup"], "<setup>")
+    names = Names(task, [setup, *codes])
+    phase("tests")
+    namespace = names.resolve(candidate, names.from_candidate())
+    exec(setup, namespace)
+    for text, code in zip(task["asserts"], codes, strict=True):
+        progress.test = text.strip()
+        exec(code, namespace)
+
+
+def run_check(task: dict[str, Any], candidate: Candidate, progress: Progress, phase: Phase) -> None:
+    """HumanEval's form. Helpers that the tests share with the prompt are the reference's, not the candidate's."""
+    entry_point = task["entry_point"]
+    if not entry_point:
+        raise Unjudgeable("a check(candidate) function needs the problem's entry_point")
+    progress.source = task["code"].splitlines()
+    code = compiled(task["code"], "<check>")
+    names = Names(task, [code])
+    helpers = names.others() & names.reference_names() if names.others() else set()
+    phase("tests")
+    own = {entry_point} | names.others() - helpers
+    namespace = names.resolve(candidate, own)
+    if helpers:
+        trusted = run_reference(task["reference"])
+        namespace.update({name: trusted[name] for name in helpers if name in trusted})
+    if entry_point not in namespace:
+        raise NameError(f"name {entry_point!r} is not defined")
+    exec(code, namespace)
+    check = namespace.get("check")
+    if not callable(check) or isinstance(check, Handle):
+        raise Unjudgeable("the tests define no check(candidate) function")
+    try:
+        check(namespace[entry_point])
+    except BaseException as error:
+        progress.locate(error)
+        raise
+
+
+def run_inputs(task: dict[str, Any], candidate: Candidate, progress: Progress, phase: Phase) -> None:
+    """EvalPlus' form: the reference's answers are the expected ones."""
+    inputs, name, oracle = task["inputs"], task["entry_point"], task["oracle"]
+    phase("reference")
+    expected = task.get("expected")
+    if expected is None:
+        expected = expected_answers(task["reference"], name, inputs)
+        if oracle == "not_none":
+            expected = [answer is not None for answer in expected]
+        progress.expected = expected
+    phase("tests")
+    found = candidate.load(task["candidate"], [name])
+    if name not in found:
+        raise NameError(f"name {name!r} is not defined")
+    answers = candidate.call_each(found[name], inputs)
+    for arguments, wanted in zip(inputs, expected, strict=True):
+        progress.test = f"{name}({', '.join(map(short, arguments))})"
+        answer = next(answers)
+        if not agree(answer, wanted, arguments, task["atol"], oracle):
+            progress.test += f" == {short(wanted)}"
+            raise AssertionError(f"answered {short(answer)}")
+
+
+def expected_answers(reference: str, name: str, inputs: Any) -> list[Any]:
+    namespace = run_reference(reference)
+    try:
+        function = namespace[name]
+        return [function(*deepcopy(arguments)) for arguments in inputs]
+    except Exception as error:
+        raise Unjudgeable(f"the reference raised {type(error).__name__}: {error}") from None
+
+
+def run_reference(reference: str | None) -> dict[str, Any]:
+    """The namespace of the trusted solution, run in this process."""
+    module = types.ModuleType("reference")
+    sys.modules["reference"] = module
+    try:
+        exec(compiled(reference or "", "<reference>"), module.__dict__)
+    except Exception as error:
+        raise Unjudgeable(f"the reference raised {type(error).__name__}: {error}") from None
+    return module.__dict__
+
+
+RUNNERS: dict[str, Callable[[dict[str, Any], Candidate, Progress, Phase], None]] = {
+    "asserts": run_asserts,
+    "check": run_check,
+    "inputs": run_inputs,
+}
+
+
+def compiled(source: str, filename: str) -> types.CodeType:
+    """Trusted source, compiled; what is wrong with it is not the candidate's fault."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return compile(source, filename, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise Unjudgeable(f"the tests do not compile: {error}") from None
+
+
+class Names:
+    """Where the names that the tests use, and do not define, come from."""
+
+    def __init__(self, task: dict[str, Any], codes: list[types.CodeType]):
+        self.task = task
+        self.entry_point: str | None = task["entry_point"]
+        self.free = set().union(*map(mentioned, codes))
+        if not self.free - BUILTINS <= {self.entry_point, "check", "candidate", "METADATA"}:
+            self.free = unbound(codes)
+        self._reference: tuple[set[str], dict[str, ast.stmt]] | None = None
+
+    def others(self) -> set[str]:
+        """Free names besides the entry point and Python's, less what the judge imports itself."""
+        plain = self.free - BUILTINS - {self.entry_point, "check", "candidate", "METADATA"}
+        return plain - self.imported() if plain else plain
+
+    def from_candidate(self) -> set[str]:
+        """Names to ask the candidate for: never one that the reference imports, and a built-in only by design."""
+        wanted = self.others() | (self.free & {self.entry_point})
+        if self.entry_point and not self.others():
+            return wanted
+        return wanted | (self.free & self.reference_names())
+
+    def resolve(self, candidate: Candidate, wanted: set[str]) -> dict[str, Any]:
+        """Load the candidate and fill the namespace that the tests run in."""
+        namespace: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
+        found = candidate.load(self.task["candidate"], sorted(wanted))
+        for name in self.free - BUILTINS - set(found):
+            if name in self._imports():
+                exec(compile(ast.Module([self._imports()[name]], []), "<imports>", "exec"), namespace)
+            elif name in sys.stdlib_module_names and name not in wanted:
+                namespace[name] = __import__(name)
+        namespace.update(found)
+        return namespace
+
+    def reference_names(self) -> set[str]:
+        """Functions, classes and values that the reference defines at its top level."""
+        return self._parse()[0]
+
+    def imported(self) -> set[str]:
+        """Names that the reference imports, and the standard library's: the judge has its own."""
+        return set(self._imports()) | (sys.stdlib_module_names - self.reference_names())
+
+    def _imports(self) -> dict[str, ast.stmt]:
+        return self._parse()[1]
+
+    def _parse(self) -> tuple[set[str], dict[str, ast.stmt]]:
+        if self._reference is None:
+            self._reference = set(), {}
+            for statement in statements(self.task["reference"]):
+                if isinstance(statement, (ast.Import, ast.ImportFrom)):
+                    for alias in statement.names:
+                        single = ast.Import([alias]) if isinstance(statement, ast.Import) else statement
+                        name = (alias.asname or alias.name).split(".")[0]
+                        self._reference[1][name] = ast.copy_location(single, statement)
+                elif isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+                    self._reference[0].add(statement.name)
+                elif isinstance(statement, ast.Assign):
+                    self._reference[0].update(t.id for t in statement.targets if isinstance(t, ast.Name))
+        return self._reference
+
+
+def statements(source: str | None) -> Iterator[ast.stmt]:
+    """Top-level statements of a trusted program; none where it does not parse."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield from ast.parse(source or "").body
+    except (SyntaxError, ValueError):
+        return
+
+
+def mentioned(code: types.CodeType) -> set[str]:
+    """Every name in compiled code, attributes included: fast, and often all that is needed."""
+    inner = (mentioned(constant) for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return set(code.co_names).union(*inner)
+
+
+def unbound(codes: list[types.CodeType]) -> set[str]:
+    """Global names that the code reads and its top level does not bind."""
+    used: set[str] = set()
+    stored: set[str] = set()
+    ahead = [(code, True) for code in codes]
+    while ahead:
+        code, top = ahead.pop()
+        for instruction in dis.get_instructions(code):
+            if instruction.opname in ("LOAD_NAME", "LOAD_GLOBAL"):
+                used.add(instruction.argval)
+            elif instruction.opname == "STORE_GLOBAL" or (top and instruction.opname == "STORE_NAME"):
+                stored.add(instruction.argval)
+        ahead += [(constant, False) for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return used - stored

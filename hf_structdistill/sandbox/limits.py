@@ -1,0 +1,75 @@
+"""What a candidate may use, and the system calls that make it so. Stdlib only: it runs inside the jail."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import resource
+import signal
+from dataclasses import dataclass
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one candidate.
+
+    Attributes:
+        cpu_seconds: CPU time of the candidate's process, all its threads.
+        wall_seconds: the backstop, for what waits and never computes.
+        memory_mb: address space of a process, and resident memory of all of them together.
+        file_mb: size of a file; its working folder holds four of these.
+        open_files: file descriptors of a process.
+        processes: processes and threads at one time.
+    """
+
+    cpu_seconds: float = 5.0
+    wall_seconds: float = 30.0
+    memory_mb: int = 1024
+    file_mb: int = 16
+    open_files: int = 64
+    processes: int = 32
+
+
+def clamp(kind: int, wanted: int) -> None:
+    """Set a soft and hard limit, no higher than the hard limit that is in force."""
+    _, hard = resource.getrlimit(kind)
+    value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def arm(limits: Limits) -> None:
+    """Put this process, and all it will start, under the limits."""
+    clamp(resource.RLIMIT_CORE, 0)
+    clamp(resource.RLIMIT_FSIZE, limits.file_mb << 20)
+    clamp(resource.RLIMIT_NOFILE, limits.open_files)
+    clamp(resource.RLIMIT_NPROC, limits.processes)
+    clamp(resource.RLIMIT_CPU, math.ceil(limits.cpu_seconds) + 1)  # the watcher is finer; this holds without it
+    clamp(resource.RLIMIT_AS, limits.memory_mb << 20)
+
+
+def become(uid: int) -> None:
+    """Give up every privilege for the unprivileged user `uid` (RLIMIT_NPROC does not bind root)."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def set_undumpable() -> None:
+    """Refuse ptrace and /proc/<pid>/mem to other processes of the same user."""
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def set_subreaper() -> None:
+    """Orphans below this process become its children."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with_parent(parent: int) -> None:
+    """Be killed when `parent` ends, also when it has ended already."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)

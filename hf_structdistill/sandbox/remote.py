@@ -1,0 +1,244 @@
+"""The judge's view of the candidate: calls that return values, and handles for what is no plain value."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator, Sequence
+from reprlib import Repr
+from typing import Any
+
+from .channel import Channel, ChannelError
+from .codec import CodecError, Decoder, Encoder, dumps, loads
+
+WINDOW = 32_000  # bytes of calls in flight: below any socket buffer, so neither side waits for the other
+_short = Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 80
+_short.maxlist = _short.maxtuple = _short.maxset = _short.maxdict = 8
+
+
+def short(value: Any) -> str:
+    """A bounded one-line text of a value."""
+    try:
+        text = _short.repr(value)
+    except (ValueError, RecursionError):
+        text = f"<{type(value).__name__}>"
+    return text.replace("\n", " ")[:200]
+
+
+class CandidateGone(BaseException):
+    """The candidate's process has ended or broken the protocol. No `except Exception` of a test swallows it."""
+
+
+class CannotCross(BaseException):
+    """A test hands the candidate an argument that is no plain value: the test cannot be judged."""
+
+
+class CandidateRaised:
+    """Marks exceptions that the candidate raised, beside the built-in class that they are re-raised as."""
+
+    summary: str
+
+
+class Candidate:
+    """One candidate, at the other end of `fd`. Nothing it answers can be more than a value."""
+
+    def __init__(self, fd: int):
+        self.channel = Channel(fd)
+        self.broken: str | None = None
+        self.last: Any = None
+        self.calls = 0
+        self._raised: dict[tuple[str, str], type] = {}
+
+    def load(self, source: str, wanted: Sequence[str]) -> dict[str, Any]:
+        """Run the program; those of the wanted names it defines. Raises what the program raised."""
+        names = self.perform("load", source, list(wanted))
+        if type(names) is not dict or not set(names) <= set(wanted):
+            self.gone("the candidate answered with what is no value")
+        return names
+
+    def perform(self, operation: str, *operands: Any) -> Any:
+        """One operation in the candidate's process; arguments it changed are changed here too."""
+        payload, containers = self._request(operation, operands, write_back=True)
+        self._send(payload)
+        self.last = self._answer(containers)
+        return self.last
+
+    def call_each(self, function: Any, argument_lists: Sequence[Sequence[Any]]) -> Iterator[Any]:
+        """Call once for each argument list, several calls in flight; yields answers, raises at the first exception."""
+        waiting: list[list[Any]] = []
+        flying = 0
+        for arguments in argument_lists:
+            payload, _ = self._request("call", (function, list(arguments), {}), write_back=False)
+            if waiting and flying + len(payload) > WINDOW:
+                yield from map(self._answer, waiting)
+                waiting, flying = [], 0
+            self._send(payload)
+            waiting.append([])
+            flying += len(payload)
+        yield from map(self._answer, waiting)
+
+    def gone(self, why: str) -> None:
+        self.broken = self.broken or why
+        raise CandidateGone(self.broken)
+
+    def _request(self, operation: str, operands: Sequence[Any], write_back: bool) -> tuple[bytes, list[Any]]:
+        try:
+            for long_ints in (False, True):
+                encoder = Encoder(self._opaque, None, long_ints)
+                message = [operation, write_back, *[encoder.wire(operand) for operand in operands]]
+                try:
+                    return dumps(message), encoder.containers
+                except ValueError:
+                    continue  # an int too long for JSON
+        except CodecError as error:
+            raise CannotCross(str(error)) from None
+        raise CannotCross("an argument that is no plain value")
+
+    def _opaque(self, value: Any) -> list[Any]:
+        if type(value) is Handle and object.__getattribute__(value, "_owner") is self:
+            return ["h", object.__getattribute__(value, "_number"), ""]
+        raise CodecError(f"an argument of type {type(value).__name__}, which cannot cross to the candidate")
+
+    def _send(self, payload: bytes) -> None:
+        if self.broken:
+            self.gone(self.broken)
+        try:
+            self.channel.send(payload)
+        except OSError:
+            self.gone("the candidate's process ended")
+
+    def _answer(self, containers: list[Any]) -> Any:
+        try:
+            data = self.channel.receive()
+        except ChannelError:
+            self.gone("the candidate answered with what is no value")
+        except OSError:
+            data = None
+        if data is None:
+            self.gone("the candidate's process ended")
+        try:
+            return self._read(loads(data or b""), containers)
+        except (CodecError, MemoryError) as error:
+            self.gone(f"the candidate answered with what is no value ({error})")
+
+    def _read(self, message: Any, containers: list[Any]) -> Any:
+        if type(message) is not list:
+            raise CodecError("no message")
+        self.calls += 1
+        if message[:1] == ["v"] and len(message) == 3 and type(message[2]) is list:
+            decoder = Decoder(lambda number, name: Handle(self, number, name[:80]), containers)
+            value = decoder.value(message[1])
+            for update in message[2]:
+                if type(update) is not list or len(update) != 2:
+                    raise CodecError("no message")
+                decoder.replace(*update)
+            return value
+        texts = message[1:]
+        if message[:1] == ["e"] and len(texts) == 3 and all(type(text) is str for text in texts):
+            raise self._exception(*(text[:500] for text in texts))
+        if message[:1] == ["x"] and len(texts) == 1 and type(texts[0]) is str:
+            raise self._exception("ValueError", "ValueError", f"an answer that cannot cross: {texts[0][:200]}")
+        raise CodecError("no message")
+
+    def _exception(self, name: str, base: str, text: str) -> Exception:
+        kind = self._raised.get((name, base))
+        if kind is None:
+            parent = getattr(builtins, base, None)
+            if not (isinstance(parent, type) and issubclass(parent, Exception)) or issubclass(parent, UnicodeError):
+                parent = ValueError if base.startswith("Unicode") else Exception
+            name = name if name.isidentifier() else "Exception"
+            kind = self._raised[name, base] = type(name, (CandidateRaised, parent), {})
+        error = kind(text)
+        error.summary = f"{kind.__name__}: {text}" if text else kind.__name__
+        return error
+
+
+def _remote(operation: str) -> Any:
+    def method(self: Handle, *operands: Any) -> Any:
+        return object.__getattribute__(self, "_owner").perform(operation, self, *operands)
+
+    method.__name__ = f"__{operation}__"
+    return method
+
+
+def _remote_exactly(operation: str, kind: type) -> Any:
+    def method(self: Handle) -> Any:
+        answer = object.__getattribute__(self, "_owner").perform(operation, self)
+        if type(answer) is not kind:
+            raise TypeError(f"{operation}() of the candidate's object gave {short(answer)}")
+        return answer
+
+    return method
+
+
+class Handle:
+    """An object in the candidate's process: its class instances, functions, classes.
+
+    Calls, attributes, items and arithmetic run over there and come back as values. Comparison does not: a handle
+    equals itself and nothing else, whatever the object's own `__eq__` would say.
+    """
+
+    __slots__ = ("_owner", "_number", "_name")
+
+    def __init__(self, owner: Candidate, number: int, name: str):
+        object.__setattr__(self, "_owner", owner)
+        object.__setattr__(self, "_number", number)
+        object.__setattr__(self, "_name", name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return object.__getattribute__(self, "_owner").perform("call", self, list(args), kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__") and name != "__name__":
+            raise AttributeError(name)  # what copy, pickle and the like ask for is not the candidate's to answer
+        return object.__getattribute__(self, "_owner").perform("getattr", self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__getattribute__(self, "_owner").perform("setattr", self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Handle and hash(self) == hash(other)
+
+    def __hash__(self) -> int:
+        return object.__getattribute__(self, "_number")
+
+    def __repr__(self) -> str:
+        return f"<{object.__getattribute__(self, '_name')} object>"
+
+    def __iter__(self) -> Iterator[Any]:
+        answer = object.__getattribute__(self, "_owner").perform("iter", self)
+        return answer if hasattr(type(answer), "__next__") else _steps(answer)
+
+    def __next__(self) -> Any:
+        return object.__getattribute__(self, "_owner").perform("next", self)
+
+    __len__ = _remote_exactly("len", int)
+    __bool__ = _remote_exactly("bool", bool)
+    __str__ = _remote_exactly("str", str)
+    __int__ = _remote_exactly("int", int)
+    __float__ = _remote_exactly("float", float)
+    __abs__ = _remote("abs")
+    __neg__ = _remote("neg")
+    __add__ = _remote("add")
+    __sub__ = _remote("sub")
+    __mul__ = _remote("mul")
+    __mod__ = _remote("mod")
+    __truediv__ = _remote("truediv")
+    __floordiv__ = _remote("floordiv")
+    __getitem__ = _remote("getitem")
+    __setitem__ = _remote("setitem")
+    __delitem__ = _remote("delitem")
+
+    def __contains__(self, item: Any) -> bool:
+        return object.__getattribute__(self, "_owner").perform("contains", self, item) is True
+
+
+def _steps(handle: Any) -> Iterator[Any]:
+    """Iterate over an iterator of the candidate's own class, one step a call."""
+    if type(handle) is not Handle:
+        raise TypeError("iter() of the candidate's object gave no iterator")
+    while True:
+        try:
+            yield handle.__next__()
+        except StopIteration:
+            return
