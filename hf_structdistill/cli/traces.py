@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,25 +32,28 @@ def register(app: typer.Typer) -> None:
 
 
 def traces(
-    problems: str = typer.Option(..., help="Benchmark (mbpp, mbpp_plus, humaneval, seed, listops), or a file."),
-    teacher: list[str] = typer.Option(..., help="scripted, or recorded:FILE. Repeatable."),
-    out: Path = typer.Option(..., help="Folder of the data set and of the journal."),
-    problems_file: Path | None = typer.Option(None, help="Read the benchmark from this file instead of the Hub."),
-    split: str | None = typer.Option(None, help="Official split; the training split by default."),
-    revision: str | None = typer.Option(None, help="Revision of the benchmark on the Hub."),
-    limit: int | None = typer.Option(None, help="At most this many problems."),
-    recipes: str = typer.Option("backward,forward", help="Which recipes of a recorded file to use."),
-    decontaminate: list[str] = typer.Option(
-        [], help="NAME=FILE: read a benchmark to compare with from a file. 'none': do not compare. Repeatable."
-    ),
-    workers: int | None = typer.Option(None, help="Processes of the sandbox."),
+    problems: Annotated[
+        str, typer.Option(help="Benchmark (mbpp, mbpp_plus, humaneval, seed, listops), or a .jsonl/.parquet file.")
+    ],
+    teacher: Annotated[list[str], typer.Option(help="scripted, or recorded:FILE. Repeatable.")],
+    out: Annotated[Path, typer.Option(help="Folder of the data set and of the journal.")],
+    problems_file: Annotated[Path | None, typer.Option(help="Read the benchmark from this file, not the Hub.")] = None,
+    split: Annotated[str | None, typer.Option(help="Official split; the training split by default.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Revision of the benchmark on the Hub.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many problems.")] = None,
+    recipes: Annotated[str, typer.Option(help="Which recipes of a recorded file to use.")] = "backward,forward",
+    decontaminate: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE: compare with this benchmark, read from a file. Or none. Repeatable."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes of the sandbox.")] = None,
 ) -> None:
     from ..hub.datasets import write_trace_dataset
     from ..teachers import collect_traces, select_examples
 
     asked = _load(problems, problems_file, split, revision, limit)
     teachers = [_teacher(spec, recipes) for spec in teacher]
-    clean, not_checked = _decontaminated(asked, problems, problems_file, decontaminate)
+    clean, not_checked = _decontaminated(asked, problems, problems_file, decontaminate or [])
     kept = clean.kept if clean is not None else asked
     with _bars() as progress:
         collected = collect_traces(kept, teachers, out, workers=workers, progress=progress)
@@ -62,7 +65,7 @@ def traces(
             else f"All {len(asked)} problems were removed by decontamination; give others, or --decontaminate none."
         )
     examples = select_examples(collected.traces, collected.problems)
-    command = _command(problems, teacher, problems_file, split, limit, recipes, decontaminate)
+    command = _command(problems, teacher, problems_file, split, limit, recipes, decontaminate or [])
     card = write_trace_dataset(
         out,
         collected,
