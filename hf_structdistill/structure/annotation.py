@@ -6,7 +6,7 @@ Per token there is no Python loop: nodes are found by binary search over the fla
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from ..errors import InputError
 from .dataflow import analyse_dataflow
 from .languages import ERROR_KIND, Language, get_language
 from .regions import Region, bare_code, code_regions, has_fence, parse_prefix
-from .token_bytes import TokenBytes
+from .token_bytes import WHITE_SPACE, TokenBytes
 from .tree import SyntaxTree
 
 IGNORED = -100
@@ -26,8 +26,8 @@ IGNORED = -100
 # The score s of a token (DESIGN 6): how much of the program's structure it decides.
 _DECIDES, _NAMES, _PUNCTUATES, _DECORATES = 1.0, 0.5, 0.25, 0.0
 
-_IS_SPACE = np.zeros(256, dtype=bool)
-_IS_SPACE[list(b" \t\r\n\f\v")] = True
+NO_NODE = ERROR_KIND + 1
+"""Kind of the entry behind the last node, where the index -1 lands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,30 +104,29 @@ class StructureAnnotator:
         Raises:
             InputError: labels of another length.
         """
-        rows = self.table.rows(input_ids)
-        page = _Page(len(rows), self.num_ancestors)
-        for start, stop in _supervised_runs(labels, len(rows)):
-            self._annotate_run(page, rows, start, stop)
+        ids = np.asarray(input_ids, dtype=np.int64).reshape(-1)
+        page = _Page(len(ids), self.num_ancestors)
+        for start, stop in _supervised_runs(labels, len(ids)):
+            self._annotate_run(page, ids, start, stop)
         return page.finish()
 
-    def _annotate_run(self, page: _Page, rows: np.ndarray, start: int, stop: int) -> None:
-        run = rows[start:stop]
-        text = self.table.bytes_of(run, skip_special=True)
+    def _annotate_run(self, page: _Page, ids: np.ndarray, start: int, stop: int) -> None:
+        text, offsets, blanks = self.table.text_of(ids[start:stop])
         # Supervised to the very end of the segment and no end-of-text token there: the text was cut off.
-        complete = stop < len(rows) or bool(self.table.special[run[-1]])
+        complete = stop < len(ids) or self.table.is_special(int(ids[-1]))
+        for region, tree in self._programs(text, complete):
+            page.add(AlignedProgram(tree, region, text, offsets, blanks, self._kinds), start)
+
+    def _programs(self, text: bytes, complete: bool) -> list[tuple[Region, SyntaxTree]]:
+        """The code regions of a text that are not empty, parsed."""
         if not has_fence(text):
             tree = bare_code(text, self.language, complete=complete)
-            programs = [(Region(0, len(text), complete, False), tree)] if tree is not None else []
-        else:
-            programs = [
-                (region, parse_prefix(text[region.start : region.end], self.language, complete=region.closed))
-                for region in code_regions(text, self.language.fence_names)
-            ]
-        if programs:
-            offsets = self.table.offsets(run, skip_special=True)
-            for region, tree in programs:
-                if region.end > region.start:
-                    page.add(AlignedProgram(tree, region, text, offsets, start, self._kinds))
+            return [(Region(0, len(text), complete, False), tree)] if tree is not None else []
+        return [
+            (region, parse_prefix(text[region.start : region.end], self.language, complete=region.closed))
+            for region in code_regions(text, self.language.fence_names)
+            if region.end > region.start
+        ]
 
 
 class _KindTables:
@@ -146,104 +145,120 @@ class _KindTables:
         self.scores[list(named)] = _NAMES
         decisive = language.control_keywords | language.operators
         self.scores[list(language.kind_ids(decisive, named=False))] = _DECIDES
-        self.scores[list(language.kind_ids(language.comments))] = _DECORATES
-        self.comments = self._flags(language.comments, language)
+        # Doc comments have parts in some grammars; all are called something with "comment".
+        comments = language.comments | {name for name in self.names if "comment" in name}
+        self.scores[list(language.kind_ids(comments))] = _DECORATES
+        self.scores[NO_NODE] = 0.0
         # Kinds that own text between their children: white space there is content, not layout.
-        self.textual = self._flags({n for n in self.names if n.endswith("string_content") or n == "string"}, language)
-
-    @staticmethod
-    def _flags(names: Any, language: Language) -> np.ndarray:
-        flags = np.zeros(ERROR_KIND + 2, dtype=bool)
-        flags[list(language.kind_ids(names))] = True
-        return flags
+        self.textual = np.zeros(ERROR_KIND + 2, dtype=bool)
+        textual = {name for name in self.names if name.endswith("string_content") or name == "string"}
+        self.textual[list(language.kind_ids(textual))] = True
 
 
 class AlignedProgram:
-    """One code region: its tree as arrays, and the tokens that lie in it."""
+    """One code region: its tree as arrays, and the tokens of a text that lie in it.
+
+    Args:
+        tree: tree of the region, or of a prefix of it.
+        region: where the code lies in `text`; not empty.
+        text, offsets, blanks: as from `TokenBytes.text_of`.
+
+    Attributes:
+        tokens: slice of the text's tokens that overlap the region.
+        begin, end: (tokens,) where each token's bytes of the region start and end, counted from the region's start.
+        kinds, parents: per node, and one entry more for "no node", where index -1 lands.
+    """
 
     def __init__(
-        self, tree: SyntaxTree, region: Region, text: bytes, offsets: np.ndarray, shift: int, kinds: _KindTables
+        self,
+        tree: SyntaxTree,
+        region: Region,
+        text: bytes,
+        offsets: np.ndarray,
+        blanks: np.ndarray,
+        tables: _KindTables,
     ) -> None:
-        self.tree, self.region, self.kinds = tree, region, kinds
-        first = int(np.searchsorted(offsets, region.start, side="right")) - 1
-        stop = int(np.searchsorted(offsets, region.end, side="left"))
-        self.first_token = first + shift
-        """Position of the first token in the segment."""
-        self.tokens = slice(self.first_token, stop + shift)
-        # Where each token's bytes start and end, counted from the region's start and clipped to it.
-        bounds = np.clip(offsets[first : stop + 1] - region.start, 0, region.end - region.start)
+        self.tree, self.tables = tree, tables
+        self.size = region.end - region.start
+        first = int(offsets.searchsorted(region.start, side="right")) - 1
+        stop = int(offsets.searchsorted(region.end, side="left"))
+        self.tokens = slice(first, stop)
+        bounds = offsets[first : stop + 1] - region.start
+        self._anchors = bounds[:-1] + blanks[first:stop]
+        if bounds[0] < 0:  # the token that holds the end of the fence's line holds code as well
+            code = text[region.start : offsets[first + 1]]
+            self._anchors[0] = len(code) - len(code.lstrip(WHITE_SPACE))
+            bounds[0] = 0
+        bounds[-1] = min(int(bounds[-1]), self.size)
         self.begin, self.end = bounds[:-1], bounds[1:]
-        self.code = np.frombuffer(text, dtype=np.uint8, count=region.end - region.start, offset=region.start)
-        # Node arrays get one entry more, for "no node": index -1.
-        self.node_kinds = np.array([*tree.kinds, ERROR_KIND + 1])
-        self.starts = np.array(tree.starts)
-        self.ends = np.array([*tree.ends, len(self.code) + 1])
-        self.parents = np.array([*tree.parents, -1])
+        self.kinds = _as_array(tree.kinds, NO_NODE)
+        self.parents = _as_array(tree.parents, -1)
+        self._starts = _as_array(tree.starts)
+        self._ends = _as_array(tree.ends, self.size + 1)
 
     def nodes_at(self, positions: np.ndarray) -> np.ndarray:
         """Index of the smallest node that contains each byte, -1 outside the root.
 
         In preorder the last node that starts at or before a byte lies in the subtree of the answer, so the answer is
-        the first of its ancestors that reaches past the byte.
+        the first of its ancestors that reaches past the byte. Mostly it is that node itself.
         """
-        nodes = np.searchsorted(self.starts, positions, side="right") - 1
-        while (short := self.ends[nodes] <= positions).any():
-            nodes = np.where(short, self.parents[nodes], nodes)
+        nodes = self._starts.searchsorted(positions, side="right") - 1
+        stuck = (self._ends[nodes] <= positions).nonzero()[0]
+        while stuck.size:
+            nodes[stuck] = self.parents[nodes[stuck]]
+            stuck = stuck[self._ends[nodes[stuck]] <= positions[stuck]]
+        return nodes
+
+    def token_nodes(self) -> np.ndarray:
+        """Each token's node, -1 for layout (see StructureAnnotator for the rule)."""
+        blank = self._anchors >= self.end
+        nodes = self.nodes_at(np.where(blank, self.begin, self._anchors))
+        if blank.any():
+            where = blank.nonzero()[0]
+            found = nodes[where]
+            # A node has children where the next one in preorder is its child.
+            content = (self.parents[found + 1] != found) | self.tables.textual[self.kinds[found]]
+            nodes[where[~content | (self.begin[where] >= self.end[where])]] = -1
         return nodes
 
     @cached_property
-    def token_nodes(self) -> np.ndarray:
-        """Each token's node, -1 for layout (see StructureAnnotator for the rule)."""
-        size = len(self.code)
-        solid = np.where(_IS_SPACE[self.code], size, np.arange(size))
-        next_solid = np.append(np.minimum.accumulate(solid[::-1])[::-1], size)
-        anchors = next_solid[self.begin]
-        blank = anchors >= self.end
-        nodes = self.nodes_at(np.where(blank, self.begin, anchors))
-        is_leaf = np.array([*self.tree.last, 0])[nodes] == nodes + 1
-        layout = blank & ~is_leaf & ~self.kinds.textual[self.node_kinds[nodes]]
-        return np.where(layout | (self.begin >= self.end), -1, nodes)
-
-    @cached_property
-    def broken(self) -> np.ndarray:
-        """Bool, one entry a node and one for "no node": whether it is an ERROR node or below one."""
-        flags = np.zeros(len(self.tree) + 1, dtype=bool)
-        if self.tree.has_error:
-            for i in np.flatnonzero(self.node_kinds == ERROR_KIND).tolist():
-                if not flags[i]:
-                    flags[i : self.tree.last[i]] = True
+    def broken(self) -> np.ndarray | None:
+        """Bool, one entry a node and one for "no node": ERROR nodes and all below them. None if there are none."""
+        if not self.tree.has_error:
+            return None
+        flags = np.zeros(len(self.kinds), dtype=bool)
+        for i in (self.kinds == ERROR_KIND).nonzero()[0].tolist():
+            if not flags[i]:
+                flags[i : self.tree.last[i]] = True
         return flags
 
     def unparsed_bytes(self) -> int:
-        cut = len(self.code) - len(self.tree.source)
-        if not self.tree.has_error:
+        cut = self.size - len(self.tree.source)
+        if self.broken is None:
             return cut
-        tops = np.flatnonzero(self.broken & ~self.broken[self.parents])
-        return cut + int((self.ends[tops] - self.starts[tops]).sum())
+        tops = (self.broken & ~self.broken[self.parents]).nonzero()[0]
+        return cut + int((self._ends[tops] - self._starts[tops]).sum())
 
     def node_scores(self) -> np.ndarray:
-        scores = self.kinds.scores[self.node_kinds]
-        last = self.tree.last
+        """What tokens of each node score, data flow aside."""
+        scores = self.tables.scores[self.kinds]
         if b'"' in self.tree.source or b"'" in self.tree.source:
             for i in self.tree.docstrings:
-                scores[i : last[i]] = _DECORATES
-        for i in np.flatnonzero(self.kinds.comments[self.node_kinds]).tolist():
-            scores[i : last[i]] = _DECORATES  # doc comments of some grammars have parts
-        scores[self.broken] = 0.0
-        scores[-1] = 0.0
+                scores[i : self.tree.last[i]] = _DECORATES
+        if self.broken is not None:
+            scores[self.broken] = 0.0
         return scores
 
     def ancestors(self, nodes: np.ndarray, depth: int) -> np.ndarray:
         """(tokens, depth) types of the ancestors of `nodes`, nearest first."""
-        types = np.full((len(nodes), depth), IGNORED, dtype=np.int64)
+        chain = np.empty((depth, len(nodes)), dtype=np.int64)
         for level in range(depth):
-            nodes = self.parents[nodes]
-            types[:, level] = self.kinds.types[self.node_kinds[nodes]]
-        return types
+            chain[level] = nodes = self.parents[nodes]
+        return self.tables.types[self.kinds][chain].T
 
     def first_tokens(self, positions: np.ndarray) -> np.ndarray:
         """Index, among the region's tokens, of the token that holds each byte."""
-        return np.searchsorted(self.begin, positions, side="right") - 1
+        return self.begin.searchsorted(positions, side="right") - 1
 
 
 class _Page:
@@ -254,75 +269,86 @@ class _Page:
         self.mask = np.zeros(length, dtype=bool)
         self.ancestors = np.full((length, depth), IGNORED, dtype=np.int64)
         self.sources: dict[int, set[int]] = {}
-        self.variables: list[np.ndarray] = []
+        self.variables: set[int] = set()
+        self.code_start = -1
         self.code_bytes = 0
         self.unparsed_bytes = 0
 
-    def add(self, program: AlignedProgram) -> None:
-        nodes = program.token_nodes
-        nodes = np.where(program.broken[nodes], -1, nodes)
-        self.mask[program.tokens] |= program.end > program.begin
-        self.ancestors[program.tokens] = program.ancestors(nodes, self.ancestors.shape[1])
-        self.code_bytes += len(program.code)
+    def add(self, program: AlignedProgram, shift: int) -> None:
+        """Writes a program whose text starts at token `shift` of the segment."""
+        tokens = slice(program.tokens.start + shift, program.tokens.stop + shift)
+        nodes = program.token_nodes()
+        if program.broken is not None:
+            nodes[program.broken[nodes]] = -1
+        self.mask[tokens] |= program.end > program.begin
+        self.ancestors[tokens] = program.ancestors(nodes, self.ancestors.shape[1])
+        self.code_start = tokens.start if self.code_start < 0 else self.code_start
+        self.code_bytes += program.size
         self.unparsed_bytes += program.unparsed_bytes()
         node_scores = program.node_scores()
-        bound_nodes, bound_tokens = self._add_dataflow(program)
+        bound_nodes, bound_tokens = self._add_dataflow(program, tokens.start)
         node_scores[bound_nodes] = _DECIDES
-        score = node_scores[nodes]
-        score[bound_tokens] = _DECIDES  # a token such as "(x" belongs to the bracket, and decides the variable
-        self.score[program.tokens] = np.maximum(self.score[program.tokens], score)
+        self.score[tokens] = node_scores[nodes]
+        # A token such as "(x" belongs to the bracket, and decides the variable all the same.
+        self.score[bound_tokens] = _DECIDES
 
-    def _add_dataflow(self, program: AlignedProgram) -> tuple[np.ndarray, np.ndarray]:
-        """Notes the program's variables; returns nodes and tokens of the definitions and of the uses they reach."""
-        nothing = np.zeros(0, dtype=np.int64)
+    def _add_dataflow(self, program: AlignedProgram, first: int) -> tuple[list[int], list[int]]:
+        """Notes the program's variables; returns nodes and positions of the definitions and of the uses they reach."""
         if program.tree.language.analyse_dataflow is None:
-            return nothing, nothing
+            return [], []
         flow = analyse_dataflow(program.tree)
-        occurrences = flow.occurrences
-        if not occurrences:
-            return nothing, nothing
-        starts = np.array([o.start for o in occurrences])
-        nodes, tokens = program.nodes_at(starts), program.first_tokens(starts)
-        sound = ~program.broken[nodes]
-        bound = np.array([o.is_def for o in occurrences])
-        positions = (tokens + program.first_token).tolist()
+        if not flow.occurrences:
+            return [], []
+        starts = np.array([occurrence.start for occurrence in flow.occurrences])
+        nodes = program.nodes_at(starts)
+        positions = (program.first_tokens(starts) + first).tolist()
+        if program.broken is None:
+            sound = [True] * len(positions)
+        else:
+            sound = (~program.broken[nodes]).tolist()
+        bound = [n for n, occurrence in enumerate(flow.occurrences) if occurrence.is_def and sound[n]]
         for use, definitions in flow.edges:
-            reaching = [d for d in definitions if sound[d]] if sound[use] else []
-            bound[use] |= bool(reaching)
+            if not sound[use] or not (reaching := [positions[d] for d in definitions if sound[d]]):
+                continue
+            bound.append(use)
             # A causal model can only point backwards: what a loop defines later in the text is left out.
-            if earlier := {positions[d] for d in reaching if positions[d] < positions[use]}:
+            if earlier := {position for position in reaching if position < positions[use]}:
                 self.sources.setdefault(positions[use], set()).update(earlier)
-        self.variables.append(tokens[sound] + program.first_token)
-        bound &= sound
-        return nodes[bound], tokens[bound]
+        self.variables.update(position for position, ok in zip(positions, sound, strict=True) if ok)
+        return nodes[bound].tolist(), [positions[n] for n in bound]
 
     def finish(self) -> Annotation:
         uses = sorted(self.sources)
         width = max(map(len, self.sources.values()), default=0)
-        sources = np.full((len(uses), width), -1, dtype=np.int64)
-        for row, use in enumerate(uses):
-            found = sorted(self.sources[use])
-            sources[row, : len(found)] = found
+        rows = [sorted(self.sources[use]) + [-1] * (width - len(self.sources[use])) for use in uses]
         return Annotation(
             structure_score=self.score,
             code_mask=self.mask,
             ancestor_types=self.ancestors,
             dataflow_uses=np.array(uses, dtype=np.int64),
-            dataflow_sources=sources,
-            variable_positions=np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *self.variables])),
-            code_start=int(self.mask.argmax()) if self.mask.any() else -1,
+            dataflow_sources=np.array(rows, dtype=np.int64).reshape(len(uses), width),
+            variable_positions=np.array(sorted(self.variables), dtype=np.int64),
+            code_start=self.code_start,
             code_bytes=self.code_bytes,
             unparsed_bytes=self.unparsed_bytes,
         )
 
 
-def _supervised_runs(labels: Any, length: int) -> Iterator[tuple[int, int]]:
+def _as_array(values: list[int], *more: int) -> np.ndarray:
+    """int64 array of a list of ints; through array.array, which is several times faster than numpy here."""
+    return np.frombuffer(array("q", [*values, *more]), dtype=np.int64)
+
+
+def _supervised_runs(labels: Any, length: int) -> list[tuple[int, int]]:
     """(start, stop) of each stretch of supervised tokens: the turns of an assistant are texts of their own."""
     if labels is None:
-        supervised = np.ones(length, dtype=bool)
-    else:
-        supervised = np.asarray(labels).reshape(-1) != IGNORED
-        if len(supervised) != length:
-            raise InputError(f"expected labels of shape (T,) = ({length},) as input_ids, got ({len(supervised)},)")
-    edges = np.flatnonzero(np.diff(supervised.astype(np.int8), prepend=0, append=0)).tolist()
-    return zip(edges[::2], edges[1::2], strict=True)
+        return [(0, length)] if length else []
+    supervised = np.asarray(labels).reshape(-1) != IGNORED
+    if len(supervised) != length:
+        raise InputError(f"expected labels of shape (T,) = ({length},) as input_ids, got ({len(supervised)},)")
+    if not length:
+        return []
+    edges = (supervised[1:] != supervised[:-1]).nonzero()[0] + 1
+    bounds = [0, *edges.tolist(), length]
+    first = 0 if supervised[0] else 1
+    return list(zip(bounds[first:-1:2], bounds[first + 1 :: 2], strict=True))

@@ -27,6 +27,8 @@ _PROBES = (
 )
 _PRIVATE_USE = "\U000f1234"
 
+WHITE_SPACE = b" \t\r\n\f\v"
+
 
 class TokenBytes:
     """A table from token ids to bytes: build it once per tokenizer with `TokenBytes.from_tokenizer`.
@@ -41,15 +43,18 @@ class TokenBytes:
     """
 
     def __init__(self, pieces: Sequence[bytes], special: Iterable[int] = (), *, dummy_prefix: bool = False) -> None:
-        size = len(pieces)
         self.dummy_prefix = dummy_prefix
-        self.special = np.zeros(size + 1, dtype=bool)
+        self.special = np.zeros(len(pieces), dtype=bool)
         self.special[list(special)] = True
-        # One entry more than there are ids: every unknown id is sent there.
-        self._pieces = [*pieces, b""]
-        self._widths = np.fromiter(map(len, self._pieces), dtype=np.int64, count=size + 1)
-        self._text_pieces = [b"" if hide else piece for piece, hide in zip(self._pieces, self.special, strict=True)]
-        self._text_widths = np.where(self.special, 0, self._widths)
+        # Row 0 and the last row are empty, and id i is row i + 1: clipped gathers send unknown ids to one of them.
+        self._pieces = _as_objects([b"", *pieces, b""])
+        self._widths = np.array(list(map(len, self._pieces)), dtype=np.int64)
+        hidden = np.concatenate([[False], self.special, [False]])
+        self._text_pieces = self._pieces.copy()
+        self._text_pieces[hidden] = b""
+        self._text_widths = np.where(hidden, 0, self._widths)
+        blanks = [len(piece) - len(piece.lstrip(WHITE_SPACE)) for piece in self._text_pieces]
+        self._text_blanks = np.array(blanks, dtype=np.int64)
 
     @classmethod
     def from_tokenizer(cls, tokenizer: Any) -> TokenBytes:
@@ -82,31 +87,52 @@ class TokenBytes:
         return table
 
     def __len__(self) -> int:
-        return len(self._pieces) - 1
+        return len(self.special)
 
     def __repr__(self) -> str:
         return f"TokenBytes({len(self)} ids, {int(self.special.sum())} special, dummy_prefix={self.dummy_prefix})"
 
-    def rows(self, ids: Any) -> np.ndarray:
-        """`ids` (any sequence, array or CPU tensor) as table rows, int64 (T,); unknown ids become the empty row."""
-        rows = np.asarray(ids, dtype=np.int64).reshape(-1)
-        size = len(self)
-        if rows.size and (rows.min() < 0 or rows.max() >= size):
-            rows = np.where((rows < 0) | (rows >= size), size, rows)
-        return rows
-
     def bytes_of(self, ids: Any, *, skip_special: bool = False) -> bytes:
         """The bytes that `ids` spell; special tokens spell their name, or nothing with `skip_special`."""
         pieces = self._text_pieces if skip_special else self._pieces
-        return b"".join([pieces[row] for row in self.rows(ids).tolist()])
+        return b"".join(pieces.take(_rows(ids), mode="clip").tolist())
 
     def offsets(self, ids: Any, *, skip_special: bool = False) -> np.ndarray:
         """Byte offsets int64 (T+1,): token t spells `bytes_of(ids)[offsets[t]:offsets[t + 1]]`."""
-        widths = self._text_widths if skip_special else self._widths
-        rows = self.rows(ids)
-        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-        np.cumsum(widths[rows], out=offsets[1:])
-        return offsets
+        return _running_sum((self._text_widths if skip_special else self._widths).take(_rows(ids), mode="clip"))
+
+    def text_of(self, ids: Any) -> tuple[bytes, np.ndarray, np.ndarray]:
+        """Everything alignment asks of a stretch of text, special tokens spelling nothing.
+
+        Returns:
+            The bytes; their offsets int64 (T+1,); the number of white space bytes that each token starts with,
+            int64 (T,), equal to its width where it is nothing else.
+        """
+        rows = _rows(ids)
+        text = b"".join(self._text_pieces.take(rows, mode="clip").tolist())
+        offsets = _running_sum(self._text_widths.take(rows, mode="clip"))
+        return text, offsets, self._text_blanks.take(rows, mode="clip")
+
+    def is_special(self, token: int) -> bool:
+        return 0 <= token < len(self) and bool(self.special[token])
+
+
+def _rows(ids: Any) -> np.ndarray:
+    return np.asarray(ids, dtype=np.int64).reshape(-1) + 1
+
+
+def _running_sum(widths: np.ndarray) -> np.ndarray:
+    offsets = np.empty(len(widths) + 1, dtype=np.int64)
+    offsets[0] = 0
+    widths.cumsum(out=offsets[1:])
+    return offsets
+
+
+def _as_objects(pieces: list[bytes]) -> np.ndarray:
+    """An object array: numpy would make one of fixed-width strings, which lose trailing NUL bytes."""
+    array = np.empty(len(pieces), dtype=object)
+    array[:] = pieces
+    return array
 
 
 # Tokenizer object -> (its size then, its table).

@@ -1,4 +1,4 @@
-"""One tokenizer of each family that exists in the wild, trained on a few lines or read from the mistral-common package."""
+"""One tokenizer of each family in use, trained on a few lines or read from the mistral-common package."""
 
 import json
 from functools import cache
@@ -51,7 +51,7 @@ def byte_level(pattern: str | None = None, *, prefix: bool = False, normalizer=N
 
 
 def with_byte_pieces(tokenizer: Tokenizer) -> Tokenizer:
-    """The byte pieces are ordinary vocabulary in SentencePiece models; the trainers only add them as special tokens."""
+    """Byte pieces are ordinary vocabulary in SentencePiece models; the trainers only add them as special tokens."""
     state = json.loads(tokenizer.to_str())
     state["added_tokens"] = [token for token in state["added_tokens"] if token["content"] not in BYTES]
     state["model"]["byte_fallback"] = True
@@ -71,7 +71,7 @@ def llama2() -> Tokenizer:
 
 
 def metaspace() -> Tokenizer:
-    """What transformers 5 makes of a SentencePiece BPE: the Metaspace pre-tokenizer, a dummy space at the start only."""
+    """What transformers 5 makes of a SentencePiece BPE: a Metaspace pre-tokenizer, one dummy space at the start."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
     tokenizer.decoder = decoders.Sequence(

@@ -16,7 +16,20 @@ class Occurrence(NamedTuple):
     is_def: bool
     is_use: bool
     scope: int
-    """Index into `DataFlow.scopes` of the scope that owns the variable, -1 for names no scope binds (builtins)."""
+    """Index into `DataFlow.scopes` of the scope that owns the variable."""
+
+
+class Scope(NamedTuple):
+    """A block of the program with names of its own."""
+
+    kind: str
+    """module, function, lambda, class, comprehension, or type_parameters."""
+    name: str
+    """Name of the function or class; empty elsewhere."""
+    start: int
+    """First byte of the construct."""
+    parent: int
+    """Index of the enclosing scope, -1 for the module."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +37,16 @@ class DataFlow:
     """Reaching definitions of one program.
 
     Attributes:
-        occurrences: every variable occurrence, sorted by start byte.
+        occurrences: every variable occurrence, sorted by start byte. A variable is a name that some scope of the
+            program binds: builtins, attributes, keyword names and annotations are none.
         edges: (use, definitions): index of an occurrence that is a use and the indices, ascending, of the definitions
-            that may reach it. A use no definition reaches (a builtin, an unbound name) has no edge.
+            that may reach it. A use that no definition reaches has no edge.
         assignments: (definition, uses): index of a definition and the indices, ascending, of the uses its value is
-            computed from; definitions whose value uses no variable have none.
+            computed from; definitions whose value uses no variable are left out.
+        scopes: the scopes of the program, outer before inner; 0 is the module.
     """
 
     occurrences: list[Occurrence] = field(default_factory=list)
     edges: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
     assignments: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
+    scopes: list[Scope] = field(default_factory=list)

@@ -1,0 +1,238 @@
+"""Code units (module, function, lambda, class body) and how names are resolved when one of them ends.
+
+A name that a unit uses but does not bind belongs to an enclosing unit. Uses climb outward one unit at a time, at the
+moment the inner unit ends: the outer unit is then still at the point where the inner one was created, so what reaches
+that point is known. A function runs later than that, so it also sees what is defined afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .blocks import Block, blocks_before, reaching
+
+if TYPE_CHECKING:
+    from .walker import Walker
+
+
+class Frame:
+    """A scope that runs inline in its unit: a comprehension, or the type parameters of a generic function."""
+
+    __slots__ = ("scope", "bound", "current")
+
+    def __init__(self, scope: int, bound: set[bytes]) -> None:
+        self.scope = scope
+        self.bound = bound
+        self.current: dict[bytes, int] = {}
+
+
+class Captured(NamedTuple):
+    """A use (or an escaping definition) inside a nested function, seen from an enclosing unit."""
+
+    occurrence: int
+    name: bytes
+    block: Block
+    """Block of the enclosing unit in which the function is created."""
+    after: int
+    """Occurrences of the enclosing unit from here on come after the creation."""
+    definition: int | None
+    """The definition that block already holds at that point."""
+
+
+class Unit:
+    """One stretch of code with a control-flow graph of its own."""
+
+    __slots__ = (
+        "scope",
+        "is_class",
+        "parent",
+        "block",
+        "defs",
+        "declared",
+        "escaping",
+        "exposed",
+        "outer",
+        "captured",
+        "floating",
+        "frames",
+        "contexts",
+        "dispatch",
+        "_before",
+    )
+
+    def __init__(self, scope: int, parent: Unit | None, is_class: bool = False) -> None:
+        self.scope = scope
+        self.parent = parent
+        self.is_class = is_class
+        self.block = Block(None)
+        """Where the walk stands in this unit (kept up to date while an inner unit is walked)."""
+        self.defs: dict[bytes, list[tuple[int, Block]]] = {}
+        """Every name this unit binds, with its definitions (none for a bare annotation or del)."""
+        self.declared: dict[bytes, bool] = {}
+        """Names under a global (True) or nonlocal (False) statement."""
+        self.escaping: dict[bytes, list[tuple[int, Block]]] = {}
+        """Definitions of declared names, and partial definitions (x[i] = v), whose variable may be an outer one."""
+        self.exposed: list[tuple[int, bytes, Block]] = []
+        """Uses with no definition earlier in their block."""
+        self.outer: list[tuple[int, bytes]] = []
+        """Uses in a comprehension of a class body: they do not see the names of the class."""
+        self.captured: list[Captured] = []
+        self.floating: list[Captured] = []
+        self.frames: list[Frame] = []
+        self.contexts: list = []
+        """Enclosing loops and try statements, inner last."""
+        self.dispatch: Block | None = None
+        """Where an exception raised now goes inside this unit."""
+        self._before: dict[Block, set[Block]] = {}
+
+    def may_precede(self, first: Block, after: int, second: Block, occurrence: int) -> bool:
+        """Whether `occurrence`, in block `second`, can run after the point `after` of block `first`."""
+        if first is second and occurrence >= after:
+            return True
+        before = self._before.get(second)
+        if before is None:
+            before = self._before[second] = blocks_before(second)
+        return first in before
+
+
+def close(walker: Walker, unit: Unit) -> None:
+    """Resolve the names of a unit whose walk has ended, and hand what it does not bind to its parent."""
+    for name, definitions in unit.escaping.items():
+        if name in unit.defs and name not in unit.declared:
+            unit.defs[name].extend(definitions)
+            for occurrence, _ in definitions:
+                walker.owners[occurrence] = unit.scope
+        elif unit.parent is not None:
+            for occurrence, _ in definitions:
+                _escape(walker, unit, occurrence, name)
+    floats = _settle_floating(walker, unit) if unit.floating else {}
+    _settle_exposed(walker, unit)
+    _settle_captured(walker, unit, floats)
+    if unit.parent is not None:
+        for occurrence, name in unit.outer:
+            _use_in(walker, unit.parent, occurrence, name)
+
+
+def _settle_exposed(walker: Walker, unit: Unit) -> None:
+    """Uses of the unit's own code that found no definition in their block."""
+    defs, declared, parent = unit.defs, unit.declared, unit.parent
+    owners, reach, scope = walker.owners, walker.reach, unit.scope
+    for occurrence, name, block in unit.exposed:
+        if name in defs and name not in declared:
+            owners[occurrence] = scope
+            reach[occurrence], unbound = reaching(block, name)
+            if unbound and unit.is_class:  # a class body falls back on the module, not on enclosing functions
+                _use_global(walker, unit, occurrence, name)
+            continue
+        if name in unit.escaping:
+            reach[occurrence], unbound = reaching(block, name)
+            if not unbound:
+                continue
+        if parent is None:
+            continue
+        if declared.get(name):
+            _use_global(walker, unit, occurrence, name)
+        elif unit.is_class:
+            _use_in(walker, parent, occurrence, name)
+        else:
+            _capture(walker, parent, occurrence, name)
+
+
+def _settle_captured(walker: Walker, unit: Unit, floats: dict[bytes, list[int]]) -> None:
+    """Uses inside functions created here: what reached the creation, and what is defined after it."""
+    for use in unit.captured:
+        name = use.name
+        if unit.is_class or name not in unit.defs or name in unit.declared:
+            if unit.parent is not None:
+                if unit.declared.get(name) and not unit.is_class:
+                    _use_global(walker, unit, use.occurrence, name)
+                else:
+                    _capture(walker, unit.parent, use.occurrence, name)
+            continue
+        walker.owners[use.occurrence] = unit.scope
+        found = {use.definition} if use.definition is not None else set(reaching(use.block, name)[0])
+        definitions = unit.defs[name]
+        if len(definitions) > len(found):
+            for definition, block in definitions:
+                if definition not in found and unit.may_precede(use.block, use.after, block, definition):
+                    found.add(definition)
+        found.discard(-1)
+        found.update(floats.get(name, ()))
+        walker.add_reaching(use.occurrence, found)
+
+
+def _settle_floating(walker: Walker, unit: Unit) -> dict[bytes, list[int]]:
+    """Definitions that functions created here make of this unit's variables (global, nonlocal, x[i] = v).
+
+    They may run at any time after the function exists, and nothing certainly ends them: each reaches every use of the
+    variable that can come after the creation.
+    """
+    floats: dict[bytes, list[int]] = {}
+    for item in unit.floating:
+        if unit.is_class or item.name not in unit.defs or item.name in unit.declared:
+            if unit.parent is not None:
+                _float(walker, unit.parent, item.occurrence, item.name)
+            continue
+        walker.owners[item.occurrence] = unit.scope
+        floats.setdefault(item.name, []).append(item.occurrence)
+        for use in walker.uses_named(item.name):
+            block = walker.where[use]
+            if walker.owners[use] in (-1, unit.scope) and unit.may_precede(item.block, item.after, block, use):
+                walker.pending.append((use, item.occurrence))
+    return floats
+
+
+def _use_in(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
+    """A use that runs at the point where `unit` stands."""
+    for frame in reversed(unit.frames):
+        if name in frame.bound:
+            walker.owners[occurrence] = frame.scope
+            if name in frame.current:
+                walker.add_reaching(occurrence, (frame.current[name],))
+            return
+    walker.where[occurrence] = unit.block
+    definition = unit.block.defs.get(name)
+    if unit.is_class and unit.frames:
+        unit.outer.append((occurrence, name))
+    elif definition is None:
+        unit.exposed.append((occurrence, name, unit.block))
+    elif definition >= 0:
+        walker.add_reaching(occurrence, (definition,))
+    else:
+        walker.owners[occurrence] = unit.scope
+
+
+def _capture(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
+    """A use inside a function that is created at the point where `unit` stands."""
+    for frame in reversed(unit.frames):
+        if name in frame.bound:
+            walker.owners[occurrence] = frame.scope
+            if name in frame.current:
+                walker.add_reaching(occurrence, (frame.current[name],))
+            return
+    block = unit.block
+    unit.captured.append(Captured(occurrence, name, block, len(walker.nodes), block.defs.get(name)))
+
+
+def _use_global(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
+    """A use of a module variable, past every unit in between."""
+    module = walker.module
+    if unit.is_class and unit.parent is module:
+        _use_in(walker, module, occurrence, name)
+    elif unit is not module:
+        block = module.block
+        module.captured.append(Captured(occurrence, name, block, len(walker.nodes), block.defs.get(name)))
+
+
+def _escape(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
+    target = walker.module if unit.declared.get(name) else unit.parent
+    if target is not None:
+        _float(walker, target, occurrence, name)
+
+
+def _float(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
+    for frame in reversed(unit.frames):
+        if name in frame.bound:
+            walker.owners[occurrence] = frame.scope
+            return
+    unit.floating.append(Captured(occurrence, name, unit.block, len(walker.nodes), None))

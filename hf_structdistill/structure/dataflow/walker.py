@@ -1,0 +1,313 @@
+"""The walk over a Python tree in evaluation order, which feeds occurrences into code units and blocks.
+
+One loop over the flat tree does the common case (names, calls, attributes); nodes that change scope, bind names or
+branch have a handler (python_bindings.py, python_control.py, python_scopes.py). Handlers push tasks on a stack instead
+of calling the walk again, so nesting depth costs memory and never the interpreter's stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
+
+from .blocks import Block, flow
+from .graph import Scope
+from .python_nodes import CALL, DOT, KEYWORD, NAME, PASS, SKIP, python_nodes
+from .units import Frame, Unit, close
+
+if TYPE_CHECKING:
+    from ..tree import SyntaxTree
+
+DEF, USE, CALLEE, OBJECT = 1, 2, 4, 8
+"""Flags of an occurrence. CALLEE: a called name, a use only if its definition is a value. OBJECT: a definition by
+def, class or import."""
+
+NOWHERE = Block()
+"""Unreachable: what a deleted name is looked up in."""
+
+Task = tuple[Callable[..., None] | None, Any, Any]
+Handlers = dict[int, Callable[["Walker", int], None]]
+
+
+class Walker:
+    """State of one analysis. Occurrences are numbered in the order in which they are evaluated."""
+
+    def __init__(self, tree: SyntaxTree, handlers: Handlers, annotations: bool = False) -> None:
+        self.tree = tree
+        self.source, self.kinds, self.last = tree.source, tree.kinds, tree.last
+        self.starts, self.ends = tree.starts, tree.ends
+        self.n = python_nodes()
+        self.handlers = handlers
+        self.annotations = annotations
+        self.ascii = tree.source.isascii()
+        self.nodes: list[int] = []
+        self.names: list[bytes] = []
+        self.flags: list[int] = []
+        self.where: list[Block] = []
+        self.owners: list[int] = []
+        self.reach: list[Any] = []
+        """Definitions that reach each occurrence: None, one int, or a collection of ints."""
+        self.assigned: list[tuple[int, int, int, int, int]] = []
+        """(definition, first and last occurrence, first and last node) whose uses make the value."""
+        self.pending: list[tuple[int, int]] = []
+        """(use, definition) found while the use itself was not settled yet."""
+        self.scopes: list[Scope] = [Scope("module", "", 0, -1)]
+        self.units: list[Unit] = []
+        self.used: list[set[bytes]] | None = [set()] if annotations else None
+        """Names each scope mentions, only for the scope table."""
+        self.module = self.unit = Unit(0, None)
+        self.block = self.unit.block
+        self.tasks: list[Task] = []
+        self.in_finally = False
+        self._by_name: dict[bytes, list[int]] = {}
+        self._indexed = -1
+        self.walrus_nodes: set[int] = set()
+        self._choose_tables()
+
+    def _choose_tables(self) -> None:
+        table = self.n.annotated if self.annotations else self.n.plain
+        walrus = self.n.named_expression
+        if walrus in self.kinds:
+            table = self.n.branching(table)
+            parents = self.tree.parents
+            for node, kind in enumerate(self.kinds):
+                while kind == walrus and node >= 0 and node not in self.walrus_nodes:
+                    self.walrus_nodes.add(node)
+                    node = parents[node]
+        self.table = table
+        self.guarded_table: bytes | None = None
+
+    # -- the walk
+
+    def run(self) -> None:
+        """Walk the whole tree and resolve every unit."""
+        self.tasks.append((None, 0, len(self.kinds)))
+        tasks = self.tasks
+        while tasks:
+            function, a, b = tasks.pop()
+            if function is None:
+                self._scan(a, b)
+            else:
+                function(self, a, b)
+        close(self, self.module)
+        self.units.append(self.module)
+
+    def _scan(self, j: int, stop: int) -> None:
+        """Visit nodes [j, stop) in order until one needs a handler; the rest of the range becomes a task."""
+        kinds, table, unit = self.kinds, self.table, self.unit
+        if unit.dispatch is not None:
+            if self.guarded_table is None:
+                self.guarded_table = self.n.guarded(table)
+            table = self.guarded_table
+        fast = self.ascii and not unit.frames and self.used is None
+        source, starts, ends, nodes = self.source, self.starts, self.ends, self.nodes
+        block, exposed = self.block, unit.exposed
+        defs = block.defs
+        while j < stop:
+            kind = kinds[j]
+            action = table[kind]
+            if action == PASS:
+                j += 1
+            elif action == NAME or action == CALL:
+                flag = USE
+                if action == CALL:
+                    j += 1
+                    if j >= stop or kinds[j] != self.n.identifier:
+                        continue
+                    flag = CALLEE
+                if fast:
+                    name = source[starts[j] : ends[j]]
+                    definition = defs.get(name)
+                    if definition is None:
+                        exposed.append((len(nodes), name, block))
+                    elif definition < 0:
+                        definition = None
+                        exposed.append((len(nodes), name, NOWHERE))
+                    nodes.append(j)
+                    self.names.append(name)
+                    self.flags.append(flag)
+                    self.where.append(block)
+                    self.owners.append(-1)
+                    self.reach.append(definition)
+                else:
+                    self.use(j, flag)
+                j += 1
+            elif action == DOT:
+                j = self._after_attribute(j + 1, stop)
+            elif action == KEYWORD:
+                j = min(j + 2, stop)
+            elif action == SKIP:
+                j = self.last[j]
+            else:
+                if self.last[j] < stop:
+                    self.tasks.append((None, self.last[j], stop))
+                self.handlers[kind](self, j)
+                return
+
+    def _after_attribute(self, j: int, stop: int) -> int:
+        """Skip the attribute name after a dot; a line continuation may stand between."""
+        while j < stop and self.kinds[j] in self.n.extras:
+            j += 1
+        return j + 1 if j < stop and self.kinds[j] == self.n.identifier else j
+
+    def scan(self, node: int) -> None:
+        """Visit the subtree of `node` next."""
+        self.tasks.append((None, node, self.last[node]))
+
+    def later(self, function: Callable[..., None], a: Any = None, b: Any = None) -> None:
+        """Call function(walker, a, b) after the tasks pushed after this one."""
+        self.tasks.append((function, a, b))
+
+    # -- nodes
+
+    def parts(self, node: int) -> list[int]:
+        """Children of a node without comments and line continuations."""
+        last, kinds, extras = self.last, self.kinds, self.n.extras
+        stop, found = last[node], []
+        node += 1
+        while node < stop:
+            if kinds[node] not in extras:
+                found.append(node)
+            node = last[node]
+        return found
+
+    def text(self, node: int) -> bytes:
+        """The name at a node, in the NFKC form in which Python compares names."""
+        name = self.source[self.starts[node] : self.ends[node]]
+        if not self.ascii and not name.isascii():
+            return normalize("NFKC", name.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        return name
+
+    # -- occurrences
+
+    def add(self, node: int, name: bytes, flag: int) -> int:
+        occurrence = len(self.nodes)
+        self.nodes.append(node)
+        self.names.append(name)
+        self.flags.append(flag)
+        self.where.append(self.block)
+        self.owners.append(-1)
+        self.reach.append(None)
+        return occurrence
+
+    def use(self, node: int, flag: int = USE) -> int:
+        """A name is read here."""
+        name = self.text(node)
+        occurrence = self.add(node, name, flag)
+        unit = self.unit
+        if self.used is not None:
+            self.used[unit.frames[-1].scope if unit.frames else unit.scope].add(name)
+        for frame in reversed(unit.frames):
+            if name in frame.bound:
+                self.owners[occurrence] = frame.scope
+                self.reach[occurrence] = frame.current.get(name)
+                return occurrence
+        if unit.is_class and unit.frames:
+            unit.outer.append((occurrence, name))
+            return occurrence
+        definition = self.block.defs.get(name)
+        if definition is None or definition < 0:
+            unit.exposed.append((occurrence, name, self.block if definition is None else NOWHERE))
+        else:
+            self.reach[occurrence] = definition
+        return occurrence
+
+    def define(self, node: int, flag: int = DEF) -> int:
+        """The unit binds a name here."""
+        occurrence = self.add(node, self.text(node), flag)
+        self.bind(occurrence)
+        return occurrence
+
+    def bind(self, occurrence: int) -> None:
+        """From here on, `occurrence` is the definition of its name."""
+        name, unit = self.names[occurrence], self.unit
+        self.flags[occurrence] |= DEF
+        self.block.defs[name] = occurrence
+        if name in unit.declared:
+            unit.escaping.setdefault(name, []).append((occurrence, self.block))
+        else:
+            self.owners[occurrence] = unit.scope
+            unit.defs.setdefault(name, []).append((occurrence, self.block))
+
+    def bind_partly(self, node: int) -> None:
+        """The use at `node` has also changed its variable (x[i] = v, x.a = v): a definition that uses itself."""
+        occurrence = len(self.nodes) - 1
+        while occurrence >= 0 and self.nodes[occurrence] != node:
+            occurrence -= 1
+        if occurrence < 0:
+            return
+        name = self.names[occurrence]
+        self.flags[occurrence] |= DEF
+        for frame in reversed(self.unit.frames):
+            if name in frame.bound:
+                frame.current[name] = occurrence
+                return
+        self.block.defs[name] = occurrence
+        self.unit.escaping.setdefault(name, []).append((occurrence, self.block))
+
+    def bind_in(self, frame: Frame, node: int) -> int:
+        """A comprehension binds a name of its own scope."""
+        name = self.text(node)
+        occurrence = self.add(node, name, DEF)
+        self.owners[occurrence] = frame.scope
+        frame.bound.add(name)
+        frame.current[name] = occurrence
+        return occurrence
+
+    def add_reaching(self, occurrence: int, definitions: Iterable[int]) -> None:
+        known = self.reach[occurrence]
+        if known is None:
+            self.reach[occurrence] = tuple(definitions)
+        else:
+            self.reach[occurrence] = {*((known,) if isinstance(known, int) else known), *definitions}
+
+    def uses_named(self, name: bytes) -> list[int]:
+        """Occurrences of a name so far that are read, callees included; the index is built on first need."""
+        if self._indexed != len(self.nodes):
+            self._by_name, self._indexed = {}, len(self.nodes)
+            for occurrence, flag in enumerate(self.flags):
+                if flag & (USE | CALLEE):
+                    self._by_name.setdefault(self.names[occurrence], []).append(occurrence)
+        return self._by_name.get(name, [])
+
+    # -- control flow
+
+    def start(self, block: Block) -> None:
+        self.block = block
+
+    def fork(self) -> Block:
+        """A new block after the current one; the walk stays where it is."""
+        return Block(*([self.block] if self.block.preds else []))
+
+    def raise_point(self, a: Any = None, b: Any = None) -> None:
+        """An exception may start here: the enclosing try sees the present state."""
+        dispatch = self.unit.dispatch
+        block = self.block
+        if dispatch is None or not block.preds or (block.covered is dispatch and not block.defs):
+            return
+        flow(block, dispatch)
+        self.block = Block(block)
+        self.block.covered = dispatch
+
+    # -- units
+
+    def new_scope(self, kind: str, name: str, node: int) -> int:
+        parent = self.unit.frames[-1].scope if self.unit.frames else self.unit.scope
+        self.scopes.append(Scope(kind, name, self.starts[node], parent))
+        if self.used is not None:
+            self.used.append(set())
+        return len(self.scopes) - 1
+
+    def enter_unit(self, scope: int, is_class: bool = False) -> None:
+        self.unit.block = self.block
+        self.unit = Unit(scope, self.unit, is_class)
+        self.block = self.unit.block
+
+    def leave_unit(self, a: Any = None, b: Any = None) -> None:
+        unit = self.unit
+        assert unit.parent is not None
+        close(self, unit)
+        self.units.append(unit)
+        self.unit = unit.parent
+        self.block = self.unit.block
