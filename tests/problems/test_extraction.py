@@ -24,14 +24,23 @@ def fenced(code: str, info: str = "python") -> str:
         ("~~~python\n" + F + "~~~", Extraction(F, "", "ok")),
         # several blocks: the last one that defines the entry point
         (fenced(F) + fenced(G), Extraction(F, "", "ok")),
-        (fenced("f = 1\n") + fenced(F) + "Use it:\n" + fenced("print(f(3))\n"), Extraction(F, fenced("f = 1\n").strip(), "ok")),
-        (fenced(F) + "Faster:\n" + fenced("f = lambda x: x\n"), Extraction("f = lambda x: x\n", fenced(F) + "Faster:", "ok")),
+        (
+            fenced("f = 1\n") + fenced(F) + "Use it:\n" + fenced("print(f(3))\n"),
+            Extraction(F, fenced("f = 1\n").strip(), "ok"),
+        ),
+        (
+            fenced(F) + "Faster:\n" + fenced("f = lambda x: x\n"),
+            Extraction("f = lambda x: x\n", fenced(F) + "Faster:", "ok"),
+        ),
         # nobody defines it: the last that defines anything, then the last that does something, then the last
         (fenced(G) + fenced("print(g(3))\n"), Extraction(G, "", "ok")),
         (fenced("x = 1\n") + fenced("[1, 2]\n", ""), Extraction("x = 1\n", "", "ok")),
         (fenced("1\n", "") + fenced("2\n", ""), Extraction("2\n", fenced("1\n", "").strip(), "ok")),
         # other languages, no code
-        (fenced("pip install f\n", "bash") + fenced(F), Extraction(F, fenced("pip install f\n", "bash").strip(), "ok")),
+        (
+            fenced("pip install f\n", "bash") + fenced(F),
+            Extraction(F, fenced("pip install f\n", "bash").strip(), "ok"),
+        ),
         (fenced("pip install f\n", "bash"), Extraction(None, fenced("pip install f\n", "bash").strip(), "no_code")),
         (fenced(""), Extraction(None, "```python\n```", "no_code")),
         ("I cannot do that.", Extraction(None, "I cannot do that.", "no_code")),
@@ -40,7 +49,10 @@ def fenced(code: str, info: str = "python") -> str:
         ("Think.\n```python\ndef f(x):\n", Extraction(None, "Think.", "unclosed_fence")),
         ("```python", Extraction(None, "```python", "unclosed_fence")),
         (fenced(F) + "```python\nprint(f(", Extraction(F, "", "ok")),
-        (fenced(F) + "Better:\n```python\ndef f(x):\n    ret", Extraction(None, fenced(F) + "Better:", "unclosed_fence")),
+        (
+            fenced(F) + "Better:\n```python\ndef f(x):\n    ret",
+            Extraction(None, fenced(F) + "Better:", "unclosed_fence"),
+        ),
         ("<think>Let me see", Extraction(None, "Let me see", "unclosed_think")),
         ("<think>" + fenced(F), Extraction(None, fenced(F).strip(), "unclosed_think")),
         # thinking
@@ -48,7 +60,10 @@ def fenced(code: str, info: str = "python") -> str:
         ("<think>" + fenced(G) + "</think>So:\n" + fenced(F), Extraction(F, fenced(G) + "\nSo:", "ok")),
         ("Opened by the prompt.\n</think>\n" + fenced(F), Extraction(F, "Opened by the prompt.", "ok")),
         ("<think>Only that.</think>", Extraction(None, "Only that.", "no_code")),
-        (fenced('def f(x):\n    return x.split("</think>")\n'), Extraction('def f(x):\n    return x.split("</think>")\n', "", "ok")),
+        (
+            fenced('def f(x):\n    return x.split("</think>")\n'),
+            Extraction('def f(x):\n    return x.split("</think>")\n', "", "ok"),
+        ),
         # unfenced
         (F, Extraction(F, "", "ok")),
         ("\n" + F.rstrip(), Extraction(F, "", "ok")),
