@@ -1,0 +1,142 @@
+"""Strict mode: what of a program is compared, as two multisets.
+
+Syntax: every subtree, operators and keywords included; names, literal values, layout, comments, docstrings and
+redundant parentheses left out. Data flow: every use with the definitions that reach it, and every definition with the
+uses it is computed from (`structure.analyse_dataflow`), names replaced by numbers per scope.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ..structure.dataflow import DataFlow
+from ..structure.languages import Language
+from ..structure.tree import SyntaxTree
+
+_FIRST_ID = 1 << 16  # below: kind ids of leaves
+
+# Two spellings of one program: a tuple with and without its parentheses, a literal in one piece or in several.
+_SYNONYMS = {"expression_list": "tuple", "pattern_list": "tuple_pattern", "concatenated_string": "string"}
+_TRANSPARENT = frozenset({"parenthesized_expression"})
+_PUNCTUATION = frozenset({"(", ")", "[", "]", "{", "}", ",", ";", "\n", ""})
+_INSIDE_STRINGS = ("string_start", "string_content", "string_end", "string_fragment", "escape_sequence")
+_KEEP, _DROP, _OPAQUE, _STRING, _PASS = range(5)
+
+
+class _KindTable:
+    """What becomes of each node kind of one language."""
+
+    def __init__(self, language: Language) -> None:
+        names, named = language.kind_names, language.named_kinds
+        dropped = {*language.comments, *_INSIDE_STRINGS, "line_continuation"}
+        self.roles = {}
+        for kind, name in names.items():
+            if kind not in named:
+                self.roles[kind] = _DROP if name in _PUNCTUATION else _OPAQUE
+            elif name in dropped:
+                self.roles[kind] = _DROP
+            elif name in language.strings:
+                self.roles[kind] = _STRING
+            else:
+                self.roles[kind] = _PASS if name in _TRANSPARENT else _KEEP
+        by_name = {names[k]: k for k in sorted(named, reverse=True)}
+        self.canonical = {k: by_name.get(_SYNONYMS.get(name, ""), k) for k, name in names.items()}
+        self.interpolations = frozenset(k for k in named if names[k] in ("interpolation", "template_substitution"))
+
+
+@cache
+def _kind_table(language: Language) -> _KindTable:
+    return _KindTable(language)
+
+
+def subtrees(tree: SyntaxTree, numbers: dict[tuple, int]) -> dict[int, int]:
+    """Number of each distinct subtree -> how often it occurs, the whole program included.
+
+    Equal subtrees get equal numbers by hash-consing in `numbers`, the table shared by all programs of a comparison.
+    Tokens are no subtrees of their own; a string literal is one token, but for what it interpolates.
+    """
+    table = _kind_table(tree.language)
+    roles, canonical, interpolations = table.roles, table.canonical, table.interpolations
+    kinds, last = tree.kinds, tree.last
+    docstrings, missing = set(tree.docstrings), set(tree.missing)
+    counts: dict[int, int] = {}
+    keys: list[list[int]] = [[kinds[0]]]  # per open node: its kind, then the codes of its children
+    ends = [len(kinds)]
+    i = 1
+    while True:
+        while ends[-1] <= i:
+            ends.pop()
+            key = tuple(keys.pop())
+            code = numbers.setdefault(key, _FIRST_ID + len(numbers))
+            counts[code] = counts.get(code, 0) + 1
+            if not keys:
+                return counts
+            keys[-1].append(code)
+        kind, stop = kinds[i], last[i]
+        role = roles[kind]
+        if role == _STRING:
+            role = _OPAQUE if interpolations.isdisjoint(kinds[i:stop]) else _KEEP
+        if role == _DROP or i in docstrings:
+            i = stop
+        elif role == _OPAQUE or (role == _KEEP and stop == i + 1):
+            keys[-1].append(-1 - kind if i in missing else canonical[kind])
+            i = stop
+        else:
+            if role == _KEEP:
+                keys.append([canonical[kind]])
+                ends.append(stop)
+            i += 1
+
+
+def flows(graph: DataFlow) -> dict[tuple, int]:
+    """Each distinct data-flow item of a program -> how often it occurs; empty where no value flows.
+
+    A variable is its number among those of its scope, in order of appearance; a definition is its number among those
+    of its variable. Items: a use (variable, definitions that reach it), and a definition (variable, number, such uses
+    in the order in which its value mentions them).
+    """
+    numbers: dict[tuple[int, str], int] = {}
+    in_scope: dict[int, int] = {}
+    definitions: dict[int, int] = {}
+    made: dict[tuple[int, str], int] = {}
+    variables: list[int] = []
+    for i, occurrence in enumerate(graph.occurrences):
+        variable = (occurrence.scope, occurrence.name)
+        number = numbers.get(variable)
+        if number is None:
+            number = numbers[variable] = in_scope[occurrence.scope] = in_scope.get(occurrence.scope, -1) + 1
+        variables.append(number)
+        if occurrence.is_def:
+            definitions[i] = made[variable] = made.get(variable, -1) + 1
+    uses = {use: (variables[use], tuple([definitions[source] for source in sources])) for use, sources in graph.edges}
+    counts: dict[tuple, int] = {}
+    item: tuple
+    for item in uses.values():
+        counts[item] = counts.get(item, 0) + 1
+    for definition, sources in graph.assignments:
+        item = (variables[definition], definitions[definition], *[uses[use] for use in sources if use in uses])
+        if len(item) > 2:
+            counts[item] = counts.get(item, 0) + 1
+    return counts
+
+
+def tokens(tree: SyntaxTree) -> list[str]:
+    """The tokens of a program for its n-grams: whole string literals, names and numbers as written, operators and
+    punctuation; no layout, comments or docstrings."""
+    roles = _kind_table(tree.language).roles
+    named = tree.language.named_kinds
+    kinds, last = tree.kinds, tree.last
+    docstrings = set(tree.docstrings)
+    found: list[str] = []
+    i, stop = 0, len(kinds)
+    while i < stop:
+        kind = kinds[i]
+        role = roles[kind]
+        if i in docstrings or (role == _DROP and kind in named):
+            i = last[i]
+        elif role in (_OPAQUE, _STRING, _DROP) or (last[i] == i + 1 and i):
+            found.append(tree.text(i).decode("utf-8", "replace"))
+            i = last[i]
+        else:
+            i += 1
+    return [token for token in found if token.strip()]
