@@ -205,10 +205,10 @@ def _report(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("teacher", "recipe", "problems", "replies", "passed", "pass rate", "not passed")
+    table = Table("teacher", "recipe", "problems", "passed", "rate", "not passed")
     for row in collected.pass_rates():
         wrong = ", ".join(f"{status} {n}" for status, n in row["statuses"].items() if status != "passed")
-        counts = (str(row["replies"]), str(row["passed"]), f"{row['pass_rate']:.1%}")
+        counts = (f"{row['passed']}/{row['replies']}", f"{row['pass_rate']:.1%}")
         table.add_row(row["teacher"], row["recipe"], row["source"], *counts, wrong or "-")
     console = Console()
     console.print(table)

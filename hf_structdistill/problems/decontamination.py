@@ -3,7 +3,7 @@
 Three signs, each enough to remove:
 
 - text: a shared run of `NGRAM` words after MBPP's stock openings are cut, or the same content words in any order;
-- tests: a test with the same arguments, whatever the function is called;
+- tests: a test with the same arguments and result, whatever the function is called;
 - structure: the same program after renaming and reformatting, by runs of `SHINGLE` tokens in which every name the
   program itself defines is one symbol, and comments, docstrings and layout are gone.
 """
@@ -24,7 +24,7 @@ MIN_CONTENT_WORDS = 5
 SAME_WORDS = 0.85
 MIN_SHINGLES = 25
 SAME_PROGRAM = 0.75
-MIN_ARGUMENTS = 20
+MIN_TEST = 20
 
 _OPENING = re.compile(r"^\W*(write|implement|create|define)\s+(a|an)\s+(python\s+)?function\s+(to|that|which)?\s*")
 _WORD = re.compile(r"[a-z0-9]+")
@@ -67,7 +67,7 @@ class _Views:
     code: str
     words: tuple[str, ...]
     content: frozenset[str]
-    arguments: frozenset[str]
+    tests: frozenset[str]
     shingles: Counter[tuple[str, ...]]
 
 
@@ -102,19 +102,19 @@ def decontaminate(
 
 
 class _Index:
-    """Benchmark problems by word run, content word, test arguments and token run."""
+    """Benchmark problems by word run, content word, test and token run."""
 
     def __init__(self, views: list[_Views]) -> None:
         self.views = views
         self._by_ngram: dict[tuple[str, ...], int] = {}
-        self._by_arguments: dict[str, int] = {}
+        self._by_test: dict[str, int] = {}
         self._by_word: dict[str, list[int]] = defaultdict(list)
         self._by_shingle: dict[tuple[str, ...], list[tuple[int, int]]] = defaultdict(list)
         for number, view in enumerate(views):
             for ngram in _runs(view.words, NGRAM):
                 self._by_ngram.setdefault(ngram, number)
-            for arguments in view.arguments:
-                self._by_arguments.setdefault(arguments, number)
+            for test in view.tests:
+                self._by_test.setdefault(test, number)
             for word in view.content:
                 self._by_word[word].append(number)
             for shingle, count in view.shingles.items():
@@ -125,10 +125,10 @@ class _Index:
             number = self._by_ngram.get(ngram)
             if number is not None and self.views[number].id != item.id:
                 return self._removal(item, number, "text", 1.0, " ".join(ngram), " ".join(ngram))
-        for arguments in sorted(item.arguments):
-            number = self._by_arguments.get(arguments)
+        for test in sorted(item.tests):
+            number = self._by_test.get(test)
             if number is not None and self.views[number].id != item.id:
-                return self._removal(item, number, "tests", 1.0, arguments, arguments)
+                return self._removal(item, number, "tests", 1.0, test, test)
         return self._same_words(item, same_words) or self._same_program(item, same_program)
 
     def _same_words(self, item: _Views, threshold: float) -> Removal | None:
@@ -164,14 +164,14 @@ class _Index:
 def _views(item: Any) -> _Views:
     if isinstance(item, Problem):
         label, text, code = item.id, _task_text(item.prompt), item.reference or ""
-        arguments = _test_arguments(item)
+        bodies = _test_bodies(item)
     else:
         messages: Sequence[Mapping[str, str]] = item.messages
-        label, code, arguments = item.problem_id, item.code or "", frozenset()
+        label, code, bodies = item.problem_id, item.code or "", frozenset()
         text = _task_text(messages[-1]["content"]) if messages else ""
     words = tuple(_WORD.findall(_OPENING.sub("", text.lower())))
     content = frozenset(_stem(word) for word in words if word not in _STOP)
-    return _Views(label, text, code, words, content, arguments, _shingles(code))
+    return _Views(label, text, code, words, content, bodies, _shingles(code))
 
 
 def _stem(word: str) -> str:
@@ -187,22 +187,20 @@ def _task_text(prompt: str) -> str:
     return text.split(">>>")[0].strip()
 
 
-def _test_arguments(problem: Problem) -> frozenset[str]:
-    """Arguments of the calls in the tests, without layout; short ones say nothing about where they come from."""
+def _test_bodies(problem: Problem) -> frozenset[str]:
+    """The tests from the arguments on, without layout; short ones say nothing about where they come from."""
     if isinstance(problem.tests, AssertTests):
         tests, name = problem.tests.asserts, problem.entry_point
     elif isinstance(problem.tests, CheckTests):
         tests, name = tuple(re.findall(r"^\s*assert .*$", problem.tests.code, re.MULTILINE)), "candidate"
     else:
         return frozenset()
-    if not name:
-        return frozenset()
     found = set()
     for test in tests:
-        _, called, rest = test.partition(name + "(")
-        arguments = re.sub(r"\s+", "", rest.split("==")[0]).replace('"', "'")
-        if called and len(arguments) >= MIN_ARGUMENTS:
-            found.add(arguments)
+        _, called, rest = test.partition(f"{name}(")
+        body = re.sub(r"[\s()]+", "", rest).replace('"', "'")  # MBPP writes some results in parentheses
+        if called and len(body) >= MIN_TEST:
+            found.add(body)
     return frozenset(found)
 
 
@@ -215,7 +213,7 @@ def _shingles(code: str) -> Counter[tuple[str, ...]]:
 
 
 def _normal_tokens(code: str) -> list[str]:
-    """Leaves of the syntax tree with the program's own names, strings and layout made equal."""
+    """Leaves of the syntax tree with the program's own names, quotes and layout made equal."""
     from ..structure import analyse_dataflow, parse
 
     tree = parse(code)
@@ -233,8 +231,8 @@ def _normal_tokens(code: str) -> list[str]:
     while node < len(tree):
         if kinds[node] in ("comment", "string"):
             if kinds[node] == "string" and kinds[tree.parents[node]] != "expression_statement":
-                tokens.append("<string>")
-            node = tree.last[node]  # an f-string's parts are left out with it
+                tokens.append(tree.source[tree.starts[node] : tree.ends[node]].decode("utf-8", "replace").strip("'\""))
+            node = tree.last[node]  # an f-string is one token
             continue
         if tree.last[node] == node + 1:
             text = tree.source[tree.starts[node] : tree.ends[node]].decode("utf-8", "replace").strip()
