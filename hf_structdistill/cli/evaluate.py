@@ -24,9 +24,7 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for the report, the scores and the completions.")],
     benchmark: Annotated[str, typer.Option(help="mbpp, mbpp_plus, humaneval, listops, seed, or a JSONL file.")],
-    model: Annotated[
-        list[str] | None, typer.Option(help="Hub id, model or adapter folder; repeat to compare.")
-    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Hub id or folder of a model or adapter; repeat.")] = None,
     samples: Annotated[Path | None, typer.Option(help="Score this samples file instead of generating.")] = None,
     problems_file: Annotated[Path | None, typer.Option(help="Read the benchmark from this file.")] = None,
     split: Annotated[str, typer.Option(help="Split of the benchmark, or 'all'.")] = "test",
@@ -173,7 +171,7 @@ class GenerationRun:
                 self.problems,
                 prompts=prompts,
                 batch_size=self.batch_size,
-                progress=lambda count: bar.advance(task, count),
+                progress=lambda count: bar.update(task, completed=count),
             )
 
 
@@ -218,7 +216,7 @@ def _score(name: str, completed: Completed, workers: int | None) -> EvaluationRe
             tokens=completed.tokens,
             workers=workers,
             bits_per_byte=completed.bits,
-            progress=lambda count: bar.advance(task, count),
+            progress=lambda count: bar.update(task, completed=count),
         )
 
 

@@ -121,7 +121,7 @@ def generate_completions(
         temperature: 0 is greedy; above 0 samples, with `top_p`.
         num_samples: completions a prompt; above 1 needs a temperature.
         stop_after_fence: end a completion at the line that closes its first fenced block.
-        progress: called with the number of completions each batch has finished.
+        progress: called after each batch with the number of completions so far.
 
     Returns:
         one string a prompt in the order of the prompts, or a list of `num_samples` strings each when that is above 1.
@@ -131,6 +131,7 @@ def generate_completions(
     model, tokenizer = load_student(model, tokenizer, load_in_4bit=load_in_4bit)
     repeated = [prompt for prompt in prompts for _ in range(num_samples)]
     texts = [""] * len(repeated)
+    done = 0
     batches = iterate_completions(
         model,
         tokenizer,
@@ -145,8 +146,9 @@ def generate_completions(
     for batch in batches:
         for completion in batch:
             texts[completion.index] = completion.text
+        done += len(batch)
         if progress is not None:
-            progress(len(batch))
+            progress(done)
     if num_samples == 1:
         return texts
     return [texts[start : start + num_samples] for start in range(0, len(texts), num_samples)]

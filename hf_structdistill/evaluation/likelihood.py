@@ -29,7 +29,7 @@ def bits_per_byte(
         model, tokenizer: loaded, see [`load_student`].
         problems: those without a reference are left out, as are those longer than the model's context.
         prompts: what stands before the block; by default the prompt a student is trained with.
-        progress: called with the number of problems each batch has finished.
+        progress: called after each batch with the number of problems so far.
 
     Returns:
         total bits / total bytes, or None when no problem has a reference.
@@ -48,7 +48,7 @@ def bits_per_byte(
         batch = rows[start : start + batch_size]
         nats += _negative_log_likelihood(model, [(before, target) for before, target, _ in batch])
         if progress is not None:
-            progress(len(batch))
+            progress(start + len(batch))
     size = sum(row[2] for row in rows)
     return nats / math.log(2) / size if size else None
 

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..problems.extraction import extract_code
 from ..problems.problem import Problem
 from ..sandbox import Verdict, verify
-from ..scoring import codebleu, dataflow_match, parses, pass_at_k, syntax_match
+from ..scoring import codebleu, parses, pass_at_k, score_pairs
 from .intervals import bootstrap_interval, wilson_interval
 
 MODES = ("strict", "codexglue")
@@ -55,8 +55,8 @@ class EvaluationResult:
     Attributes:
         name: the student's, as it appears in reports.
         records: problem by problem in the order of the problems, samples together.
-        scores: mode (`"strict"`, `"codexglue"`) -> the flat dicts of [`scoring`] merged (micro, macro, floor,
-            corrected, counts); empty when no problem has a reference.
+        scores: mode (`"strict"`, `"codexglue"`) -> the numbers of `scoring.syntax_match` and `dataflow_match` (micro,
+            macro, floors, corrected, counts), and codebleu; empty when no problem has a reference.
         bits_per_byte: of the references under the student, where it was measured.
         seconds: of scoring.
     """
@@ -146,10 +146,7 @@ class EvaluationResult:
             "pass@1_interval_95": list(self.pass_at_1_interval),
             "parse_rate": self.parse_rate,
             "counts": self.counts(),
-            "scores": {
-                mode: {key: value for key, value in scores.items() if not isinstance(value, list)}
-                for mode, scores in self.scores.items()
-            },
+            "scores": self.scores,
             "bits_per_byte": self.bits_per_byte,
             "completion_tokens": sum(tokens) if tokens else None,
             "scoring_seconds": round(self.seconds, 3),
@@ -233,18 +230,26 @@ def _structure_scores(
     if not scored:
         return {}, per_sample
     predictions = [codes[i] or "" for i in scored]
-    references: list[str | list[str]] = [problems[i].reference or "" for i in scored]
+    references = [problems[i].reference or "" for i in scored]
     scores: dict[str, dict[str, Any]] = {}
     for mode in MODES:
-        syntax = syntax_match(predictions, references, language=language, mode=mode, per_sample=mode == "strict")
-        dataflow = dataflow_match(predictions, references, language=language, mode=mode, per_sample=mode == "strict")
-        scores[mode] = {**syntax, **dataflow}
-    scores["codexglue"]["codebleu"] = codebleu(predictions, references, language=language, mode="codexglue")
-    for kind in per_sample:
-        values = next(v for v in scores["strict"].items() if isinstance(v[1], list) and kind in v[0])[1]
-        for i, value in zip(scored, values, strict=True):
-            per_sample[kind][i] = value
+        found = score_pairs(predictions, references, language=language, mode=mode, per_sample=mode == "strict")
+        if mode == "strict":
+            for metric, report in found.items():
+                for i, value in zip(scored, report[f"{metric}_match_per_sample"], strict=True):
+                    per_sample[metric][i] = value
+        scores[mode] = {name: value for metric, report in found.items() for name, value in _named(metric, report)}
+    scores["codexglue"]["codebleu"] = codebleu(predictions, references, language=language, mode="codexglue")[
+        "codebleu"
+    ]
     return scores, per_sample
+
+
+def _named(metric: str, report: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The numbers of one metric under names of their own: `matched` becomes `syntax_matched`."""
+    for key, value in report.items():
+        if not isinstance(value, list):
+            yield (key if key.startswith(metric) else f"{metric}_{key}"), value
 
 
 def _flatten(nested: Sequence[Any]) -> Iterator[Any]:

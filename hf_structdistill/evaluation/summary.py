@@ -158,11 +158,10 @@ def _match_cell(result: EvaluationResult, metric: str, key: str) -> Cell:
     if not values:
         return Cell("–", "undefined")
     mean, interval = sum(values) / len(values), bootstrap_interval(values)
-    strict = result.scores.get("strict", {})
-    floor, corrected = strict.get(f"{key}_floor"), strict.get(f"{key}_corrected")
+    floor = result.scores.get("strict", {}).get(f"{key}_macro_floor")
     note = f"{percent(interval[0])} to {percent(interval[1])}; {len(values)} with a value"
-    if floor is not None and corrected is not None:
-        note += f"; micro {percent(strict[key])}, floor {percent(floor)}, corrected {percent(corrected)}"
+    if floor is not None and floor < 1:
+        note += f"; floor {percent(floor)}, corrected {percent((mean - floor) / (1 - floor))}"
     return Cell(percent(mean), note, mean, interval)
 
 

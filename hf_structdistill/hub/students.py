@@ -79,7 +79,7 @@ def write_student_card(
     text = render_template(
         "student.md.jinja",
         metadata=_metadata(name, hub_base, datasets, models, is_adapter, prompt_format, license),
-        name=name,
+        title=name,
         repo_id=repo_id or name,
         base_model=hub_base,
         base_revision=base_revision if hub_base else None,
