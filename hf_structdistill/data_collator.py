@@ -84,7 +84,7 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
         )
         self.annotator = StructureAnnotator(TokenBytes.from_tokenizer(tokenizer), language, num_ancestors)
         self.num_ancestors = num_ancestors
-        self.side_table = side_table or SideTable()
+        self.side_table = SideTable() if side_table is None else side_table
         self.cache_size = cache_size
         self._cache: OrderedDict[bytes, Annotation] = OrderedDict()
 

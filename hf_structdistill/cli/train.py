@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,7 +31,9 @@ def register(app: typer.Typer) -> None:
     app.command("train", help=HELP, context_settings=passes_through)(train)
 
 
-def train(context: typer.Context, help_all: bool = typer.Option(False, "--help-all", help="List every option.")):
+def train(
+    context: typer.Context, help_all: Annotated[bool, typer.Option("--help-all", help="List every option.")] = False
+) -> None:
     """Parse with TRL's parser, load the data, train, save."""
     script, config, model = parse_arguments([*context.args, *(["--help"] if help_all else [])])
     dataset = load_training_set(script)

@@ -1,0 +1,196 @@
+"""The demo's student: a small Llama-architecture model and a tokenizer, both made on the spot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    TrainerCallback,
+)
+from transformers.trainer_utils import get_last_checkpoint
+from trl import SFTConfig, SFTTrainer
+
+from ..trainer import StructureAwareTrainer
+from ..training_args import StructureAwareConfig
+from ._progress import stage_progress
+
+MAX_LENGTH = 448
+VOCABULARY = 2048
+LAYERS = 4
+HEAD_WIDTH = 32
+END, PAD = "<|end|>", "<|pad|>"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the two runs: its name in the report, its folder, and whether the loss knows the structure."""
+
+    name: str
+    folder: Path
+    structure: bool
+
+
+def train_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of 2,048 tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=[END, PAD],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, padding_side="left")
+
+
+def new_student(tokenizer: PreTrainedTokenizerFast, width: int, seed: int) -> LlamaForCausalLM:
+    """A fresh student; the same seed gives the same weights."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=width * 5 // 2,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=width // HEAD_WIDTH,
+        num_key_value_heads=width // HEAD_WIDTH,
+        max_position_embeddings=2 * MAX_LENGTH,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return LlamaForCausalLM(config)
+
+
+def load_student(folder: Path) -> tuple[Any, Any]:
+    """The trained student and its tokenizer, as any user would load them."""
+    return AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder, padding_side="left")
+
+
+def training_settings(arm: Arm, epochs: float, seed: int) -> dict[str, Any]:
+    """What both arms share."""
+    return dict(
+        output_dir=str(arm.folder / "checkpoints"),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=16,
+        learning_rate=2e-3,
+        lr_scheduler_type="cosine",
+        warmup_steps=0.05,
+        weight_decay=0.1,
+        max_length=MAX_LENGTH,
+        train_sampling_strategy="group_by_length",
+        gradient_checkpointing=False,
+        bf16=False,
+        use_cpu=True,
+        logging_steps=10,
+        save_strategy="steps",
+        save_steps=100,
+        save_total_limit=1,
+        disable_tqdm=True,
+        report_to="none",
+        seed=seed,
+    )
+
+
+def train_arm(
+    arm: Arm,
+    student: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    dataset: Dataset,
+    epochs: float,
+    seed: int,
+) -> dict[str, list[tuple[float, float]]]:
+    """Train one arm, or read what an earlier run trained; returns the curve of each logged component."""
+    log_file = arm.folder / "training_log.json"
+    if log_file.is_file():
+        return _curves(json.loads(log_file.read_text(encoding="utf-8"))["log"])
+    shared = training_settings(arm, epochs, seed)
+    with stage_progress(arm.name, {"steps": "Training steps"}) as progress:
+        pieces = dict(
+            model=student, train_dataset=dataset, processing_class=tokenizer, callbacks=[_StepProgress(progress)]
+        )
+        if arm.structure:
+            trainer: SFTTrainer = StructureAwareTrainer(args=StructureAwareConfig(**shared), **pieces)
+        else:
+            trainer = SFTTrainer(args=SFTConfig(**shared), **pieces)
+        trainer.remove_callback(_printer())
+        trainer.train(
+            resume_from_checkpoint=get_last_checkpoint(shared["output_dir"]) if arm.folder.exists() else None
+        )
+    trainer.save_model(str(arm.folder))
+    tokenizer.save_pretrained(str(arm.folder))
+    _remove_checkpoints(arm.folder / "checkpoints")
+    log_file.write_text(
+        json.dumps({"log": trainer.state.log_history, "card": _card_facts(trainer, dataset)}, default=str),
+        encoding="utf-8",
+    )
+    return _curves(trainer.state.log_history)
+
+
+def arm_card(folder: Path) -> dict[str, Any]:
+    """What a student's card says of its training."""
+    return json.loads((folder / "training_log.json").read_text(encoding="utf-8"))["card"]
+
+
+def _card_facts(trainer: SFTTrainer, dataset: Dataset) -> dict[str, Any]:
+    from ..hub.students import changed_settings
+
+    objectives = [
+        {"name": objective.name, "citation": objective.citation, "config": objective.get_config_dict()}
+        for objective in getattr(trainer, "objectives", {}).values()
+    ]
+    return {
+        "datasets": [f"{len(dataset)} verified traces of listops and the built-in seed problems"],
+        "objectives": objectives,
+        "hyperparameters": changed_settings(trainer.args),
+        "license": "apache-2.0",
+    }
+
+
+def _curves(log: Sequence[dict[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    """Component -> (step, value), of the quantities that are losses or shares."""
+    skipped = {"epoch", "step", "num_tokens", "learning_rate", "grad_norm", "structure_strength"}
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for entry in log:
+        if "train_runtime" in entry:
+            continue
+        for name, value in entry.items():
+            if name not in skipped:
+                curves.setdefault(name, []).append((entry["step"], float(value)))
+    return curves
+
+
+def _printer() -> type[TrainerCallback]:
+    from transformers.trainer_callback import PrinterCallback
+
+    return PrinterCallback
+
+
+def _remove_checkpoints(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class _StepProgress(TrainerCallback):
+    def __init__(self, report: Any) -> None:
+        self.report = report
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.report("steps", state.global_step, state.max_steps)
+
+    on_train_begin = on_step_end
