@@ -234,7 +234,7 @@ def _card(
         tokens=_tokens(collected.traces),
         lengths=_length_table(examples),
         lengths_file=LENGTHS_FILE if examples else None,
-        example=examples[0] if examples else None,
+        example=_middling(examples),
         num_rejected=sum(example.rejected is not None for example in examples),
         decontamination=decontamination,
         removals=[_shortened(removal) for removal in removals[:_CARD_REMOVALS]],
@@ -243,6 +243,12 @@ def _card(
         command=command,
         versions={name: metadata.version(name) for name in ("hf-structdistill", "tree-sitter-python", "datasets")},
     )
+
+
+def _middling(examples: Sequence[Example]) -> Example | None:
+    """The example of median length."""
+    ordered = sorted(examples, key=lambda example: len(example.prompt + example.completion))
+    return ordered[len(ordered) // 2] if ordered else None
 
 
 def _size_category(rows: int) -> str:
@@ -288,9 +294,8 @@ def _prompts(traces: Iterable[Trace]) -> list[dict[str, Any]]:
     """For each teacher and recipe the first prompt, verbatim."""
     shown: dict[tuple[str, str], dict[str, Any]] = {}
     for trace in traces:
-        if trace.messages:
-            entry = {"teacher": trace.teacher, "recipe": trace.recipe, "problem_id": trace.problem_id}
-            shown.setdefault((trace.teacher, trace.recipe), {**entry, "messages": trace.messages})
+        entry = {"teacher": trace.teacher, "recipe": trace.recipe, "problem_id": trace.problem_id}
+        shown.setdefault((trace.teacher, trace.recipe), {**entry, "messages": trace.messages})
     return list(shown.values())
 
 

@@ -26,8 +26,11 @@ def mbpp_split(task: int) -> str:
 
 
 def unix_lines(code: str) -> str:
-    """MBPP's code has Windows line ends; a student should not learn to write them."""
-    return code.replace("\r\n", "\n").replace("\r", "\n")
+    """MBPP's code has Windows line ends and spaces before them; a student should not learn to write either."""
+    code = code.replace("\r\n", "\n").replace("\r", "\n")
+    if '"""' in code or "'''" in code:
+        return code  # the spaces may belong to a string
+    return "\n".join(line.rstrip(" \t") for line in code.split("\n"))
 
 
 def with_tests(text: str, asserts: Sequence[str]) -> str:

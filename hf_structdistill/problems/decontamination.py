@@ -25,6 +25,7 @@ SAME_WORDS = 0.85
 MIN_SHINGLES = 25
 SAME_PROGRAM = 0.75
 MIN_TEST = 20
+MIN_ARGUMENTS = 12
 
 _OPENING = re.compile(r"^\W*(write|implement|create|define)\s+(a|an)\s+(python\s+)?function\s+(to|that|which)?\s*")
 _WORD = re.compile(r"[a-z0-9]+")
@@ -199,7 +200,7 @@ def _test_bodies(problem: Problem) -> frozenset[str]:
     for test in tests:
         _, called, rest = test.partition(f"{name}(")
         body = re.sub(r"[\s()]+", "", rest).replace('"', "'")  # MBPP writes some results in parentheses
-        if called and len(body) >= MIN_TEST:
+        if called and len(body) >= MIN_TEST and len(body.split("==")[0]) >= MIN_ARGUMENTS:
             found.add(body)
     return frozenset(found)
 

@@ -19,7 +19,7 @@ from .redaction import redact
 from .scores import add_scores
 from .trace import Trace
 
-BATCH = 64  # verdicts on disk at a time: what a kill can cost is judging these again
+BATCH = 256  # replies and verdicts on disk at a time: what a kill can cost is judging these again
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage ("replies", "verified"), how many are done and how many there are."""
@@ -46,23 +46,37 @@ class TraceSet:
         return Counter(_status(trace) for trace in self.traces)
 
     def pass_rates(self) -> list[dict[str, Any]]:
-        """One row for each teacher, recipe and source of problems: replies, passed, pass_rate, statuses."""
-        groups: dict[tuple[str, str, str], Counter[str]] = {}
+        """One row for each teacher, recipe and source of problems.
+
+        Keys: teacher, recipe, source, replies, passed, pass_rate, statuses; syntax and dataflow, the mean strict
+        scores of the passing replies against the references (None where none is defined).
+        """
+        groups: dict[tuple[str, str, str], list[Trace]] = {}
         for trace in self.traces:
             source = self.problems[trace.problem_id].source
-            groups.setdefault((trace.teacher, trace.recipe, source), Counter())[_status(trace)] += 1
-        return [
-            {
-                "teacher": teacher,
-                "recipe": recipe,
-                "source": source,
-                "replies": count.total(),
-                "passed": count["passed"],
-                "pass_rate": count["passed"] / count.total(),
-                "statuses": dict(count),
-            }
-            for (teacher, recipe, source), count in groups.items()
-        ]
+            groups.setdefault((trace.teacher, trace.recipe, source), []).append(trace)
+        rows = []
+        for (teacher, recipe, source), traces in groups.items():
+            statuses = Counter(_status(trace) for trace in traces)
+            rows.append(
+                {
+                    "teacher": teacher,
+                    "recipe": recipe,
+                    "source": source,
+                    "replies": len(traces),
+                    "passed": statuses["passed"],
+                    "pass_rate": statuses["passed"] / len(traces),
+                    "syntax": _mean(trace.syntax for trace in traces),
+                    "dataflow": _mean(trace.dataflow for trace in traces),
+                    "statuses": dict(statuses),
+                }
+            )
+        return rows
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None
 
 
 def _status(trace: Trace) -> str:

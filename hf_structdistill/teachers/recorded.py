@@ -8,7 +8,6 @@ from typing import Any
 
 from ..errors import InputError
 from ..problems import Problem
-from ..problems.prompting import student_prompt
 from ..problems.rows import read_rows, require
 from .base import Reply, Request
 
@@ -30,7 +29,9 @@ class RecordedTeacher:
 
     A row needs `task_id` or `problem_id` (a `Problem.id`, or what follows its first slash) and `response`, the reply
     as text. `prompt`, where given, is the prompt that was sent. `plan`, where given, is a plan that leads to the
-    problem's reference code: the backward recipe. Several rows for one problem are several samples.
+    problem's reference code: the backward recipe. `unsolvable`, where true, is the teacher's word that the problem
+    itself is at fault: its traces are kept and never become examples. Several rows for one problem are several
+    samples. A prompt that was not recorded is left empty, not made up.
 
     Args:
         path: the file.
@@ -92,15 +93,15 @@ class RecordedTeacher:
         return isinstance(row.get("response"), str)
 
     def _request(self, problem: Problem, row: Mapping[str, Any], recipe: str, sample: int) -> Request:
-        recorded = row.get("prompt") if recipe == "forward" else None
+        prompt = row.get("prompt") if recipe == "forward" else None
         sampling = {**self._sampling, **(row.get("sampling") or {})}
-        if not recorded:
-            sampling["prompt"] = "not recorded; shown is the student's"
+        if row.get("unsolvable"):
+            sampling["unsolvable"] = True
         return Request(
             problem_id=problem.id,
             teacher=self.label,
             recipe=recipe,
-            messages=({"role": "user", "content": recorded or student_prompt(problem)},),
+            messages=({"role": "user", "content": prompt},) if prompt else (),
             revision=self.revision,
             sampling=sampling,
             sample=sample,

@@ -11,7 +11,7 @@ from .trace import Trace
 
 def add_scores(traces: list[Trace], problems: Mapping[str, Problem]) -> list[Trace]:
     """Return the traces with `syntax` and `dataflow` set where the trace passed and the problem has a reference."""
-    from ..scoring import dataflow_match, syntax_match
+    from ..scoring import score_pairs
 
     scored = [
         index
@@ -22,8 +22,9 @@ def add_scores(traces: list[Trace], problems: Mapping[str, Problem]) -> list[Tra
         return traces
     predictions = [traces[index].code or "" for index in scored]
     references = [problems[traces[index].problem_id].reference or "" for index in scored]
-    syntax = syntax_match(predictions, references, mode="strict", per_sample=True)["syntax_match_per_sample"]
-    dataflow = dataflow_match(predictions, references, mode="strict", per_sample=True)["dataflow_match_per_sample"]
+    scores = score_pairs(predictions, references, mode="strict", per_sample=True, floor_shuffles=1)
+    syntax = scores["syntax"]["syntax_match_per_sample"]
+    dataflow = scores["dataflow"]["dataflow_match_per_sample"]
     result = list(traces)
     for index, syntax_score, dataflow_score in zip(scored, syntax, dataflow, strict=True):
         result[index] = replace(traces[index], syntax=syntax_score, dataflow=dataflow_score)
