@@ -12,6 +12,7 @@ from ..structure.languages import Language, get_language
 from ..structure.tree import parse
 from . import strict
 from .codexglue.dataflow import published_dataflow
+from .codexglue.flows import PublishedFlows, matched_flows
 from .codexglue.trees import flatten
 from .keywords import KEYWORDS
 from .ngrams import NgramCounts, ngram_counts, weighted_ngram_counts
@@ -32,6 +33,7 @@ class Program:
 
     Attributes:
         items: metric name -> multiset; an empty one means that the score is undefined for this reference.
+        flows: codexglue mode: the data flows, which have no one order and so no one multiset.
         has_error: whether the program does not parse.
         cleaned: codexglue mode: the text that was parsed; strict mode: the program itself.
         tokens: strict mode, where n-grams were asked for: the tokens without layout, comments and docstrings.
@@ -40,6 +42,7 @@ class Program:
     items: dict[str, dict]
     has_error: bool
     cleaned: str
+    flows: PublishedFlows = field(default_factory=PublishedFlows)
     tokens: list[str] = field(default_factory=list)
 
 
@@ -81,16 +84,16 @@ class Analyser:
             items["syntax"] = strict.subtrees(tree, self._numbers)
         if "dataflow" in self.metrics:
             items["dataflow"] = strict.flows(analyse_dataflow(tree))
-        return Program(items, tree.has_error, source, strict.tokens(tree) if self._tokens else [])
+        tokens = strict.tokens(tree) if self._tokens else []
+        return Program(items, tree.has_error, source, tokens=tokens)
 
     def _published(self, source: str) -> Program:
         tree = flatten(source, self.language, self._numbers)
-        items: dict[str, dict] = {"syntax": tree.subtrees}
-        if "dataflow" in self.metrics:
-            items["dataflow"] = published_dataflow(tree, self.language)
+        wanted = "dataflow" in self.metrics
+        flows = published_dataflow(tree, self.language) if wanted else PublishedFlows()
         # cleaning can break what did parse (tabs), so the text as it was given decides
         broken = tree.has_error and (tree.text == source or not parses(source, language=self.language.name))
-        return Program(items, broken, tree.text)
+        return Program({"syntax": tree.subtrees}, broken, tree.text, flows)
 
 
 Tally = tuple[int, int]
@@ -103,21 +106,35 @@ def compare(analyser: Analyser, prediction: str, references: list[str]) -> dict[
     strict mode takes, for each metric, the reference that the prediction matches best. codexglue mode adds up all
     references, as the published metric does, and like it cleans the prediction once more for each.
     """
+    return (_compare_published if analyser.mode == "codexglue" else _compare_strict)(analyser, prediction, references)
+
+
+def _compare_strict(analyser: Analyser, prediction: str, references: list[str]) -> dict[str, Tally]:
+    found = analyser(prediction).items
+    tallies: dict[str, Tally] = dict.fromkeys(analyser.metrics, (0, 0))
+    for text in references:
+        wanted = analyser(text).items
+        for metric, (matched, total) in tallies.items():
+            hits, size = _matched(wanted[metric], found[metric]), sum(wanted[metric].values())
+            if size and (not total or hits * total > matched * size):
+                tallies[metric] = (hits, size)
+    return tallies
+
+
+def _compare_published(analyser: Analyser, prediction: str, references: list[str]) -> dict[str, Tally]:
     program = analyser(prediction)
-    published = analyser.mode == "codexglue"
     tallies: dict[str, Tally] = dict.fromkeys(analyser.metrics, (0, 0))
     for nth, text in enumerate(references):
-        if published and nth:
+        if nth:
             program = analyser(program.cleaned)
         reference = analyser(text)
         for metric, (matched, total) in tallies.items():
-            wanted, found = reference.items[metric], program.items[metric]
-            hits = _matched_present(wanted, found) if published and metric == "syntax" else _matched(wanted, found)
-            size = sum(wanted.values())
-            if published:
-                tallies[metric] = (matched + hits, total + size)
-            elif size and (not total or hits * total > matched * size):
-                tallies[metric] = (hits, size)
+            if metric == "syntax":
+                wanted = reference.items["syntax"]
+                hits, size = _matched_present(wanted, program.items["syntax"]), sum(wanted.values())
+            else:
+                hits, size = matched_flows(reference.flows, program.flows), reference.flows.total
+            tallies[metric] = (matched + hits, total + size)
     return tallies
 
 

@@ -11,14 +11,12 @@ from collections.abc import Iterable
 
 from ...structure.languages import Language
 from . import rules as r
+from .flows import FlowItem, PublishedFlows
 from .tokens import find_variables
 from .trees import FlatTree
 
 State = dict[str, tuple[int, ...]]
 """Name -> the tokens that a mention of it now comes from."""
-Flow = tuple[int, str, tuple[int, ...]]
-"""(variable, relation, variables it comes from), names as numbers in order of appearance."""
-
 _MEMO_DEPTH = 3  # the published walk does a loop twice, so one nested n deep 2^n times; from here on, remember
 
 
@@ -26,31 +24,15 @@ class _Unreadable(Exception):
     """A node lacks a part the published walk takes for granted (broken code): it then finds no data flow at all."""
 
 
-def published_dataflow(tree: FlatTree, language: Language) -> dict[Flow, int]:
-    """The normalised data flows of a program, with how often each occurs; empty where there are none."""
+def published_dataflow(tree: FlatTree, language: Language) -> PublishedFlows:
+    """The data flows of a program, in the order of its tokens; tokens that are linked to no other are left out."""
     walk = _Walk(tree, r.rules_of(language))
     try:
         walk.run()
     except _Unreadable:
-        return {}
-    return _normalise(walk.found, walk.linked)
-
-
-def _normalise(found: dict[int, _Found], linked: set[int]) -> dict[Flow, int]:
-    """Drop tokens without a link; number names in order of appearance, sources before the variable they go to.
-
-    Where several passes add to one token, the published order of its sources is that of a set of strings, which
-    changes with PYTHONHASHSEED; here it is alphabetical.
-    """
-    number: dict[str, int] = {}
-    flows: dict[Flow, int] = {}
-    for position in sorted(linked.intersection(found)):
-        item = found[position]
-        names = sorted(item.sources) if isinstance(item.sources, set) else item.sources
-        sources = tuple([number.setdefault(name, len(number)) for name in names])
-        flow = (number.setdefault(item.name, len(number)), item.relation, sources)
-        flows[flow] = flows.get(flow, 0) + 1
-    return flows
+        return PublishedFlows()
+    found = walk.found
+    return PublishedFlows(found[position].item() for position in sorted(walk.linked.intersection(found)))
 
 
 class _Found:
@@ -69,6 +51,9 @@ class _Found:
         if relation not in self.relations:
             self.relation = relation
             self.relations += (relation,)
+
+    def item(self) -> FlowItem:
+        return FlowItem(self.name, self.relation, self.sources)
 
 
 class _Walk:
