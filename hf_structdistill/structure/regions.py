@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .languages import Language, get_language
@@ -23,9 +23,8 @@ class Region(NamedTuple):
     fenced: bool
 
 
-# A line of three or more backticks or tildes, indented by up to three spaces, and what follows on it. Lines end at
-# \n, \r\n or \r (CommonMark 0.31, sections 2.1 and 4.5).
-_FENCE = re.compile(rb"(?:\A|(?<=[\r\n])) {0,3}(`{3,}|~{3,})([^\r\n]*)")
+# Three or more backticks or tildes, and the rest of their line. Lines end at \n, \r\n or \r.
+_FENCE = re.compile(rb"(`{3,}|~{3,})([^\r\n]*)")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 # The first word of an info string; `{.python}`, `python{1,3}` and `python:main.py` are in use too.
 _INFO_WORD = re.compile(rb"[\s{.]*([^\s{}:,]*)")
@@ -40,18 +39,16 @@ def code_regions(text: bytes, fence_names: Iterable[str] = DEFAULT_FENCE_NAMES) 
     reaches to the end of the text, with `closed=False`. Blocks of other languages are skipped, contents included.
     A fence indented by more than three spaces is no fence. Text without fences gives an empty list.
     """
-    if b"```" not in text and b"~~~" not in text:
-        return []
     wanted = {name.lower().encode() for name in fence_names} | {b""}
     regions = []
     opened: tuple[int, bytes, bool] | None = None  # where the content starts, the fence, whether it is code
-    for match in _FENCE.finditer(text):
+    for line_start, match in _fence_lines(text):
         fence, info = match.groups()
         if opened is not None:
             start, opener, is_code = opened
             if fence[:1] == opener[:1] and len(fence) >= len(opener) and not info.strip(b" \t"):
                 if is_code:
-                    regions.append(Region(start, max(start, match.start()), True, True))
+                    regions.append(Region(start, max(start, line_start), True, True))
                 opened = None
         elif not (fence[:1] == b"`" and b"`" in info):  # backticks behind backticks: inline code
             line_end = _LINE_END.match(text, match.end())
@@ -63,9 +60,32 @@ def code_regions(text: bytes, fence_names: Iterable[str] = DEFAULT_FENCE_NAMES) 
     return regions
 
 
+def _fence_lines(text: bytes) -> Iterator[tuple[int, re.Match[bytes]]]:
+    """Where each line with a fence starts, and the match of its fence (CommonMark 0.31, section 4.5).
+
+    A search for the three characters, then a look at what is before them: a regular expression over all line starts
+    takes as long as parsing the code does.
+    """
+    ticks, tildes = text.find(b"```"), text.find(b"~~~")
+    while (at := max(ticks, tildes) if ticks < 0 or tildes < 0 else min(ticks, tildes)) >= 0:
+        start = at
+        while start > 0 and at - start <= 3 and text[start - 1] == 0x20:
+            start -= 1
+        match = _FENCE.match(text, at)
+        assert match is not None
+        is_fence = at - start <= 3 and (start == 0 or text[start - 1] in b"\r\n")
+        if is_fence:
+            yield start, match
+        after = match.end() if is_fence else match.end(1)
+        if ticks >= 0:
+            ticks = text.find(b"```", after)
+        if tildes >= 0:
+            tildes = text.find(b"~~~", after)
+
+
 def has_fence(text: bytes) -> bool:
     """Whether any line of `text` opens a fenced block, of whatever language."""
-    return (b"```" in text or b"~~~" in text) and _FENCE.search(text) is not None
+    return next(_fence_lines(text), None) is not None
 
 
 def bare_code(text: bytes, language: str | Language = "python", *, complete: bool = True) -> SyntaxTree | None:
