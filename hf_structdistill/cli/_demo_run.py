@@ -18,13 +18,14 @@ from .. import __version__
 from ..data_collator import StructureAwareDataCollator
 from ..errors import InputError
 from ..evaluation import EvaluationResult, score_completions, write_report
+from ..evaluation.by_source import HEADER, source_rows
 from ..evaluation.examples import token_example
 from ..evaluation.generate import generate_completions
 from ..hub.datasets import write_trace_dataset
 from ..hub.students import write_student_card
 from ..problems import Problem, load_problems
 from ..problems.prompting import student_prompt
-from ..teachers import ScriptedTeacher, collect_traces
+from ..teachers import ScriptedTeacher, collect_traces, select_examples
 from ._demo_student import MAX_LENGTH, Arm, load_student, new_student, train_arm, train_tokenizer
 from ._progress import stage_progress
 
@@ -117,7 +118,9 @@ def _make_traces(problems: Sequence[Problem], out: Path, console: Console) -> li
     """Ask the teachers, verify, write the data set; returns its `sft` rows as a user would load them."""
     with stage_progress("Teacher traces", {"replies": "Replies", "verified": "Verified in the sandbox"}) as progress:
         traces = collect_traces(problems, [ScriptedTeacher()], out, progress=progress)
-    write_trace_dataset(out, traces)
+    write_trace_dataset(
+        out, traces, select_examples(traces.traces, traces.problems), title="Demo traces", command="structdistill demo"
+    )
     dataset = load_dataset(str(out), "sft", split="train")
     console.print(f"{traces.statuses()['passed']} of {len(traces.traces)} traces passed; {len(dataset)} examples.")
     return [dict(row) for row in dataset]
@@ -181,14 +184,11 @@ def _write_cards(out: Path, results: Sequence[EvaluationResult], curves: dict[st
 
 
 def _print_table(console: Console, results: Sequence[EvaluationResult], problems: Sequence[Problem]) -> None:
-    from ..evaluation.summary import source_rows
-
-    table = Table(title="Held-out problems, greedy completions")
-    header, rows = source_rows(results, problems)
-    for column in header:
+    table = Table(title="Held-out problems, greedy completions (macro averages, strict scores)")
+    for column in HEADER:
         table.add_column(column, justify="left" if column in ("problems", "student") else "right")
-    for row in rows:
-        table.add_row(*row)
+    for row in source_rows(results, problems):
+        table.add_row(*row.cells())
     console.print(table)
 
 

@@ -107,17 +107,23 @@ def is_hub_id(name: str) -> bool:
 
 
 def changed_settings(args: Any) -> dict[str, Any]:
-    """Fields of training arguments that differ from those of a fresh instance; paths, tokens and logging left out."""
-    default = type(args)(output_dir=args.output_dir)
+    """Fields of training arguments that differ from the declared defaults; paths, tokens and logging left out.
+
+    The declarations are read rather than a fresh instance: one cannot be made on every machine (bf16 by default).
+    """
     changed = {}
     for field in dataclasses.fields(args):
-        value = getattr(args, field.name, None)
-        plain = getattr(value, "value", value)  # enumerations
-        if _PRIVATE.search(field.name) or value == getattr(default, field.name, None):
+        value = _plain(getattr(args, field.name, None))
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if _PRIVATE.search(field.name) or value == _plain(default):
             continue
-        if plain is None or isinstance(plain, bool | int | float | str):
-            changed[field.name] = plain
+        if value is None or isinstance(value, bool | int | float | str):
+            changed[field.name] = value
     return changed
+
+
+def _plain(value: Any) -> Any:
+    return getattr(value, "value", value)  # enumerations
 
 
 def draw_curves(curves: Mapping[str, Any], path: Path) -> bool:
