@@ -77,8 +77,8 @@ def choose_backend(wanted: str | None) -> str:
             )
     if os.environ.get(OPT_IN) != "1":
         raise InputError(
-            f"Expected {OPT_IN}=1 in the environment for backend 'rlimits', found {os.environ.get(OPT_IN)!r}: candidates "
-            "would run as you, with resource limits only; install bubblewrap, or set it if you trust them."
+            f"Expected {OPT_IN}=1 in the environment for backend 'rlimits', found {os.environ.get(OPT_IN)!r}: "
+            "candidates would run as you, with resource limits only; install bubblewrap, or set it if you trust them."
         )
     warnings.warn(
         "candidates run without bubblewrap: their CPU time, memory, files' size and processes are limited, but they "
@@ -153,6 +153,10 @@ def bubblewrap(mode: str, sandbox: Path, size_mb: int = 64) -> list[str]:
             command += ["--ro-bind", folder, folder]
     prefix = os.path.realpath(sys.base_prefix)
     if not prefix.startswith("/usr/") and prefix != "/usr":
+        for parent in reversed(
+            Path(prefix).parents[:-1]
+        ):  # bwrap copies a private parent's mode: /root would be closed
+            command += ["--dir", str(parent)] if str(parent) != "/usr" else []
         command += ["--ro-bind", prefix, prefix]
     command += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--ro-bind-try", "/nix/store", "/nix/store"]
     command += ["--ro-bind", str(sandbox), INSIDE, "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
@@ -165,7 +169,7 @@ def bubblewrap(mode: str, sandbox: Path, size_mb: int = 64) -> list[str]:
 
 def launch(backend: str, limits: Limits, worker: int, folder: str | None) -> Launch:
     """How worker number `worker` starts its jail; `folder` is the candidates' working folder without bubblewrap."""
-    config = {"limits": asdict(limits), "uid": None, "alone": backend == "bubblewrap"}
+    config: dict[str, Any] = {"limits": asdict(limits), "uid": None, "alone": backend == "bubblewrap"}
     if backend == "bubblewrap":
         mode = working_mode()
         if mode == "root":

@@ -40,12 +40,13 @@ class Server:
             operation, write_back, *wires = loads(data)
             decoder = Decoder(lambda number, name: self.objects[number])
             operands = [decoder.value(wire) for wire in wires]
-            before = snapshot(decoder.containers) if write_back else None
+            arguments = decoder.containers if write_back else []
+            before = snapshot(arguments)
             result = self.perform(operation, operands)
             try:
-                return self.encode(result, decoder.containers, before, False)
+                return self.encode(result, arguments, before, False)
             except ValueError:
-                return self.encode(result, decoder.containers, before, True)
+                return self.encode(result, arguments, before, True)
         except CodecError as error:
             return dumps(["x", str(error)])
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: the judge decides what they mean
@@ -66,11 +67,12 @@ class Server:
         exec(compile(source, "<solution>", "exec", dont_inherit=True), module.__dict__)
         return {name: module.__dict__[name] for name in wanted if name in module.__dict__}
 
-    def encode(self, result: Any, containers: list[Any], before: list[list[Any]] | None, long_ints: bool) -> bytes:
-        encoder = Encoder(self.opaque, containers, long_ints)
+    def encode(self, result: Any, arguments: list[Any], before: list[list[Any]], long_ints: bool) -> bytes:
+        """The result, and the contents of those containers among the arguments that have changed."""
+        encoder = Encoder(self.opaque, arguments, long_ints)
         wire = encoder.wire(result)
-        numbers = changed(containers, before) if before is not None else []
-        return dumps(["v", wire, [[number, encoder.contents(containers[number])] for number in numbers]])
+        numbers = changed(arguments, before)
+        return dumps(["v", wire, [[number, encoder.contents(arguments[number])] for number in numbers]])
 
     def opaque(self, value: Any) -> list[Any]:
         number = self.numbers.setdefault(id(value), len(self.objects))

@@ -12,6 +12,7 @@ import ast
 import builtins
 import dis
 import sys
+import time
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from .remote import Candidate, CandidateGone, CandidateRaised, CannotCross, Hand
 BUILTINS = set(dir(builtins))
 TEXT = 500  # characters of a failed test's text
 Report = dict[str, Any]
-Phase = Callable[[str], None]
+Phase = Callable[[float], None]
 
 
 class Unjudgeable(Exception):
@@ -32,7 +33,8 @@ class Unjudgeable(Exception):
 
 
 def judge(task: dict[str, Any], candidate: Candidate, phase: Phase) -> Report:
-    """Run the tests of `task` and say how they went. `phase` is told what is running, for whoever stops it."""
+    """Run the tests of `task` and say how they went. `phase` is told when the candidate is first needed,
+    with the CPU seconds that the reference took (0.0 where it did not run)."""
     progress = Progress()
     try:
         RUNNERS[task["kind"]](task, candidate, progress, phase)
@@ -59,7 +61,7 @@ class Progress:
     def __init__(self) -> None:
         self.test: str | None = None
         self.source: list[str] = []
-        self.expected: list[Any] | None = None
+        self.expected: tuple[list[Any], float] | None = None
 
     def report(self, status: str, reason: str, gone: bool = False) -> Report:
         test = self.test if status != "unknown" else None
@@ -92,7 +94,7 @@ def run_asserts(task: dict[str, Any], candidate: Candidate, progress: Progress, 
     codes = [compiled(text, "<assert>") for text in task["asserts"]]
     setup = compiled(task["setup"], "<setup>")
     names = Names(task, [setup, *codes])
-    phase("tests")
+    phase(0.0)
     namespace = names.resolve(candidate, names.from_candidate())
     exec(setup, namespace)
     for text, code in zip(task["asserts"], codes, strict=True):
@@ -109,7 +111,7 @@ def run_check(task: dict[str, Any], candidate: Candidate, progress: Progress, ph
     code = compiled(task["code"], "<check>")
     names = Names(task, [code])
     helpers = names.others() & names.reference_names() if names.others() else set()
-    phase("tests")
+    phase(0.0)
     own = {entry_point} | names.others() - helpers
     namespace = names.resolve(candidate, own)
     if helpers:
@@ -131,14 +133,9 @@ def run_check(task: dict[str, Any], candidate: Candidate, progress: Progress, ph
 def run_inputs(task: dict[str, Any], candidate: Candidate, progress: Progress, phase: Phase) -> None:
     """EvalPlus' form: the reference's answers are the expected ones."""
     inputs, name, oracle = task["inputs"], task["entry_point"], task["oracle"]
-    phase("reference")
-    expected = task.get("expected")
-    if expected is None:
-        expected = expected_answers(task["reference"], name, inputs)
-        if oracle == "not_none":
-            expected = [answer is not None for answer in expected]
-        progress.expected = expected
-    phase("tests")
+    expected, seconds = task.get("expected") or expected_answers(task["reference"], name, inputs, oracle)
+    progress.expected = (expected, seconds)
+    phase(seconds)
     found = candidate.load(task["candidate"], [name])
     if name not in found:
         raise NameError(f"name {name!r} is not defined")
@@ -151,13 +148,18 @@ def run_inputs(task: dict[str, Any], candidate: Candidate, progress: Progress, p
             raise AssertionError(f"answered {short(answer)}")
 
 
-def expected_answers(reference: str, name: str, inputs: Any) -> list[Any]:
+def expected_answers(reference: str, name: str, inputs: Any, oracle: str | None) -> tuple[list[Any], float]:
+    """What the reference answers, and the CPU seconds it took."""
+    started = time.process_time()
     namespace = run_reference(reference)
     try:
         function = namespace[name]
-        return [function(*deepcopy(arguments)) for arguments in inputs]
+        answers = [function(*deepcopy(arguments)) for arguments in inputs]
     except Exception as error:
         raise Unjudgeable(f"the reference raised {type(error).__name__}: {error}") from None
+    if oracle == "not_none":
+        answers = [answer is not None for answer in answers]
+    return answers, time.process_time() - started
 
 
 def run_reference(reference: str | None) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Candidate:
 
     def call_each(self, function: Any, argument_lists: Sequence[Sequence[Any]]) -> Iterator[Any]:
         """Call once for each argument list, several calls in flight; yields answers, raises at the first exception."""
-        waiting: list[list[Any]] = []
+        waiting: list[list[Any]] = []  # for each call in flight, no containers: these calls write nothing back
         flying = 0
         for arguments in argument_lists:
             payload, _ = self._request("call", (function, list(arguments), {}), write_back=False)

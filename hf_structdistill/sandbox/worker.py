@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 import traceback
+from dataclasses import dataclass, field
 from typing import Any
 
 from .judge import judge
@@ -28,6 +29,8 @@ from .processes import descendants, kill
 from .remote import Candidate
 
 START_SECONDS = 30.0
+REFERENCE_SECONDS = 120  # CPU time a trusted reference may take for all inputs
+REFERENCE_FACTOR = 4  # a candidate has at least this many times what the reference took (as in EvalPlus)
 EXPECTED_BYTES = 4 << 20  # expected answers larger than this are computed again for the next candidate
 
 
@@ -74,6 +77,20 @@ class Jail:
             self.process.stderr.close()
         for pid in descendants():  # without a pid namespace, what a candidate started outlives its zygote
             kill(pid)
+
+
+@dataclass
+class Run:
+    """What is known of the candidate at hand."""
+
+    reader: int
+    theirs: socket.socket
+    started: bool = False
+    late: bool = False
+    cpu_seconds: float = 0.0
+    deadline: float = field(default_factory=lambda: time.monotonic() + 2 * REFERENCE_SECONDS)
+    data: bytearray = field(default_factory=bytearray)
+    outcome: dict[str, Any] | None = None
 
 
 class Worker:
@@ -142,86 +159,102 @@ class Worker:
                 self.config["command"], self.config["zygote"], self.config["environment"], self.config["cwd"]
             )
         ours, theirs = socket.socketpair()
-        socket.send_fds(self.jail.control, [b"start"], [theirs.fileno()])
-        theirs.close()
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
-            self.judge(task, ours, writer, reader)
+            self.judge(task, ours, writer, [reader, theirs.fileno()])
         ours.close()
         os.close(writer)
+        run = Run(reader, theirs)
         try:
-            data, outcome, late = self.attend(reader)
+            if task["kind"] != "inputs":
+                self.start_candidate(run, 0.0)
+            self.attend(run)
         finally:
             os.close(reader)
+            theirs.close()
             end(pid)
-        if outcome is None or not outcome["clean"]:
+        if run.started and (run.outcome is None or not run.outcome["clean"]):
             self.jail.close()
             self.jail = None
-        return self.weigh(data, outcome, late)
+        return self.weigh(run)
 
-    def judge(self, task: dict[str, Any], ours: socket.socket, writer: int, reader: int) -> None:
+    def judge(self, task: dict[str, Any], ours: socket.socket, writer: int, others: list[int]) -> None:
         """The child that judges; it leaves through os._exit and says what it found through the pipe."""
         try:
             die_with_parent(self.pid)
-            os.close(self.caller_in)
-            os.close(self.caller_out)
-            os.close(reader)
+            for fd in (self.caller_in, self.caller_out, *others):
+                os.close(fd)
             if self.jail:
                 self.jail.control.close()
-            clamp(resource.RLIMIT_CPU, int(2 * self.limits.cpu_seconds) + 10)
-            clamp(resource.RLIMIT_AS, (2 * self.limits.memory_mb + 512) << 20)
+            limits = self.limits
+            clamp(resource.RLIMIT_AS, (2 * limits.memory_mb + 512) << 20)
+            resource.setrlimit(resource.RLIMIT_CPU, (REFERENCE_SECONDS, resource.RLIM_INFINITY))
             random.seed(0)
-            report = judge(task, Candidate(ours.fileno()), lambda name: os.write(writer, name[:1].encode()) and None)
-            send_report(writer, report)
+
+            def phase(seconds: float) -> None:
+                cpu = time.process_time() + 2 * max(limits.cpu_seconds, REFERENCE_FACTOR * seconds) + 10
+                resource.setrlimit(resource.RLIMIT_CPU, (int(cpu), resource.RLIM_INFINITY))
+                os.write(writer, f"{seconds:.3f}|".encode())
+
+            send_report(writer, judge(task, Candidate(ours.fileno()), phase))
         except BaseException as error:
             send_report(writer, {"status": "failed", "reason": f"judging the answer: {type(error).__name__}"})
         finally:
             os._exit(0)
 
-    def attend(self, reader: int) -> tuple[bytes, dict[str, Any] | None, bool]:
+    def start_candidate(self, run: Run, reference_seconds: float) -> None:
+        """Let the zygote fork; the clocks of the candidate start here."""
+        assert self.jail is not None
+        run.started = True
+        run.cpu_seconds = max(self.limits.cpu_seconds, REFERENCE_FACTOR * reference_seconds)
+        run.deadline = time.monotonic() + max(self.limits.wall_seconds, 2 * REFERENCE_FACTOR * reference_seconds)
+        try:
+            socket.send_fds(self.jail.control, [f"start {run.cpu_seconds}".encode()], [run.theirs.fileno()])
+        except OSError:
+            pass  # the end of its control socket is seen below
+        run.theirs.close()
+
+    def attend(self, run: Run) -> None:
         """Wait until both the judge's report and the zygote's outcome are in, or the wall clock says stop."""
         assert self.jail is not None
-        control = self.jail.control
+        control = self.jail.control.fileno()
         poller = select.poll()
-        for fd in (reader, control.fileno(), self.caller_in):
-            poller.register(fd, select.POLLIN if fd != self.caller_in else select.POLLHUP)
-        deadline = time.monotonic() + self.limits.wall_seconds
-        parts: list[bytes] = []
-        outcome: dict[str, Any] | None = None
+        poller.register(run.reader, select.POLLIN)
+        poller.register(control, select.POLLIN)
+        poller.register(self.caller_in, select.POLLHUP)
         judging, running = True, True
         while judging or running:
-            left = deadline - time.monotonic()
-            ready = {fd for fd, _ in poller.poll(max(left, 0) * 1000)}
+            ready = {fd for fd, _ in poller.poll(max(run.deadline - time.monotonic(), 0) * 1000)}
             if self.caller_in in ready:
                 raise CallerGone
             if not ready:
-                if running:
-                    outcome = self.stop_candidate(True)
-                return b"".join(parts), outcome, True
-            if reader in ready:
-                part = os.read(reader, 1 << 16)
-                parts.append(part)
+                run.late = True
+                if running and run.started:
+                    run.outcome = self.stop_candidate()
+                return
+            if run.reader in ready:
+                part = os.read(run.reader, 1 << 16)
+                run.data += part
+                if not run.started and b"|" in run.data:
+                    self.start_candidate(run, float(run.data.partition(b"|")[0]))
                 if not part:
                     judging = False
-                    poller.unregister(reader)
-                    if running:
-                        outcome, running = self.stop_candidate(False), False
-            elif control.fileno() in ready:
-                outcome, running = self.outcome(), False
-                poller.unregister(control.fileno())
-        return b"".join(parts), outcome, False
+                    poller.unregister(run.reader)
+                    if running and run.started:
+                        run.outcome = self.stop_candidate()
+                    running = False
+            elif control in ready:
+                run.outcome, running = self.outcome(), False
+                poller.unregister(control)
 
-    def stop_candidate(self, late: bool) -> dict[str, Any] | None:
+    def stop_candidate(self) -> dict[str, Any] | None:
         assert self.jail is not None
         try:
             self.jail.control.send(b"kill")
         except OSError:
             return None
-        outcome = self.outcome()
-        if outcome is not None and late and outcome["why"] == "kill":
-            outcome["why"] = "wall"
-        return outcome
+        return self.outcome()
 
     def outcome(self) -> dict[str, Any] | None:
         assert self.jail is not None
@@ -234,23 +267,23 @@ class Worker:
             self.jail.control.settimeout(None)
         return json.loads(data) if data else None
 
-    def weigh(self, data: bytes, outcome: dict[str, Any] | None, late: bool) -> dict[str, Any]:
+    def weigh(self, run: Run) -> dict[str, Any]:
         """One report out of what the judge said and how the candidate's process ended."""
-        phases, _, body = data.partition(b"{")
-        report: dict[str, Any] = marshal.loads(body) if body and not late else {"status": "silent", "gone": True}
-        report["cpu"] = outcome["cpu"] if outcome else 0.0
-        gone = report.pop("gone", False)
-        if report["status"] == "silent" and phases == b"r":
+        _, _, body = bytes(run.data).partition(b"{")
+        report: dict[str, Any] = marshal.loads(body) if body and not run.late else {"status": "silent", "gone": True}
+        report["cpu"] = run.outcome["cpu"] if run.outcome else 0.0
+        if not run.started and report["status"] == "silent":
             return {**report, "status": "unknown", "reason": "the reference ran out of time"}
-        if not gone:
+        if not report.pop("gone", False):
             return report
-        return {**report, **self.blame(report, outcome, late)}
+        return {**report, **self.blame(report, run)}
 
-    def blame(self, report: dict[str, Any], outcome: dict[str, Any] | None, late: bool) -> dict[str, Any]:
+    def blame(self, report: dict[str, Any], run: Run) -> dict[str, Any]:
+        outcome = run.outcome
         why = outcome["why"] if outcome else "jail"
         if why == "cpu":
-            return {"status": "timeout", "reason": f"more than {self.limits.cpu_seconds:g} s of CPU time"}
-        if late or why == "wall":
+            return {"status": "timeout", "reason": f"more than {run.cpu_seconds:g} s of CPU time"}
+        if run.late:
             return {"status": "timeout", "reason": f"more than {self.limits.wall_seconds:g} s of wall-clock time"}
         if why == "jail":
             return {"status": "error", "reason": "the candidate brought its jail down"}
@@ -264,7 +297,7 @@ class Worker:
         if why == "exit" and os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             if number == signal.SIGXCPU:
-                return {"status": "timeout", "reason": f"more than {self.limits.cpu_seconds:g} s of CPU time"}
+                return {"status": "timeout", "reason": f"more than {run.cpu_seconds:g} s of CPU time"}
             return {"status": "error", "reason": f"the candidate was ended by {signal.Signals(number).name}"}
         if why == "exit" and report["reason"].endswith("process ended"):
             return {"reason": f"the candidate's process ended with exit code {os.WEXITSTATUS(status)}"}

@@ -1,6 +1,7 @@
 """Inside the jail: one warm interpreter that forks a child for each candidate, watches it and cleans up after it.
 
-Control messages (a SOCK_SEQPACKET pair with the worker): `start` with the candidate's end of its channel, `kill`;
+Control messages (a SOCK_SEQPACKET pair with the worker): `start <CPU seconds>` with the candidate's end of its
+channel, and `kill`;
 the answer, once nothing of the candidate is left, is a JSON object (see `Outcome`). The end of the control socket
 ends the zygote and everything below it.
 """
@@ -18,6 +19,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 from .candidate import Server
@@ -33,7 +35,7 @@ PRELOAD = (
 
 
 def main(config: dict[str, Any]) -> None:
-    """Serve until the worker goes. `config`: fd, limits, uid (or None), alone (is this pid 1 of its own namespace?)."""
+    """Serve until the worker goes. `config`: fd, limits, uid or None, alone (is this pid 1 of its own namespace?)."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     for name in PRELOAD:
         __import__(name)
@@ -67,19 +69,19 @@ class Zygote:
             message, fds, _, _ = socket.recv_fds(self.control, 16, 4)
             if not message:
                 break
-            if message == b"start":
-                self.control.send(json.dumps(self.one(fds[0])).encode())
+            if message.startswith(b"start "):
+                self.control.send(json.dumps(self.one(fds[0], float(message[6:]))).encode())
         self.sweep()
 
-    def one(self, fd: int) -> dict[str, Any]:
+    def one(self, fd: int, cpu_seconds: float) -> dict[str, Any]:
         started = time.monotonic()
         pid = os.fork()
         if pid == 0:
-            self.child(fd)
+            self.child(fd, cpu_seconds)
         os.close(fd)
         watch = os.pidfd_open(pid)
         try:
-            why = self.watch(pid, watch)
+            why = self.watch(pid, watch, cpu_seconds)
         finally:
             os.close(watch)
         status, cpu = self.sweep(pid)
@@ -92,13 +94,13 @@ class Zygote:
             "clean": clean,
         }
 
-    def child(self, fd: int) -> None:
+    def child(self, fd: int, cpu_seconds: float) -> None:
         code = 1
         try:
             self.control.close()
             if self.uid is not None:
                 become(self.uid)
-            arm(self.limits)
+            arm(replace(self.limits, cpu_seconds=cpu_seconds))
             random.seed(0)
             Server(Channel(fd)).run()
             code = 0
@@ -107,7 +109,7 @@ class Zygote:
         finally:
             os._exit(code)
 
-    def watch(self, pid: int, watch: int) -> str:
+    def watch(self, pid: int, watch: int, cpu_seconds: float) -> str:
         """Wait for the candidate's end, the worker's word, or a limit; say which."""
         poller = select.poll()
         poller.register(watch, select.POLLIN)
@@ -115,7 +117,7 @@ class Zygote:
         clock = (~pid << 3) | 2  # the CPU-time clock of that process, all its threads
         while True:
             try:
-                left = self.limits.cpu_seconds - time.clock_gettime(clock)
+                left = cpu_seconds - time.clock_gettime(clock)
             except OSError:
                 return "exit"
             if left <= 0:
