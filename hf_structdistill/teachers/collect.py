@@ -19,7 +19,7 @@ from .redaction import redact
 from .scores import add_scores
 from .trace import Trace
 
-BATCH = 256  # replies and verdicts on disk at a time: what a kill can cost is judging these again
+FIRST_BATCH, LARGEST_BATCH = 16, 256  # what goes to disk at a time, and so what a kill can cost
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage ("replies", "verified"), how many are done and how many there are."""
@@ -144,7 +144,7 @@ def _gather(
     report("replies", done, total)
     for (teacher, _), requests in zip(asked, open_requests, strict=True):
         pairs = ((request, problems[request.problem_id]) for request in requests)
-        for batch in _batches(teacher.replies(pairs), BATCH if teacher.immediate else 1):
+        for batch in _batches(teacher.replies(pairs), LARGEST_BATCH if teacher.immediate else 1):
             answered = [(request, reply) for request, reply in batch if reply.error is None]
             refused += [(request, redact(reply.error)) for request, reply in batch if reply.error is not None]
             journal.append(_reply_record(request, reply) for request, reply in answered)
@@ -196,7 +196,7 @@ def _judge(
     total = len(set(keys))
     done = total - len(waiting)
     report("verified", done, total)
-    for batch in _batches(waiting.items(), BATCH):
+    for batch in _batches(waiting.items(), LARGEST_BATCH):
         judged = [problem for _, (problem, _) in batch]
         verdicts = verify(judged, [code for _, (_, code) in batch], workers=workers)
         journal.append(
@@ -227,12 +227,15 @@ def _verdict(journal: Journal, key: str) -> Verdict:
     return Verdict(**{name: value for name, value in record.items() if name not in ("kind", "key")})
 
 
-def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+def _batches(items: Iterable[Any], largest: int) -> Iterator[list[Any]]:
+    """Batches that double up to `largest`: the first results come soon, and starting costs little later."""
+    size = min(FIRST_BATCH, largest)
     batch: list[Any] = []
     for item in items:
         batch.append(item)
         if len(batch) >= size:
             yield batch
             batch = []
+            size = min(2 * size, largest)
     if batch:
         yield batch

@@ -38,7 +38,8 @@ def select_examples(
 ) -> list[Example]:
     """Choose what to train on.
 
-    For each problem the passing trace with the best strict structural scores against the reference, then up to
+    For each problem the passing trace with the best strict structural scores against the reference (one that reasons
+    before any that does not), then up to
     `alternatives` others whose code is another program (not only laid out differently). Each is paired with the
     failing trace that shares its longest beginning, so that both part as late as possible.
 
@@ -57,7 +58,7 @@ def select_examples(
 
 
 def _examples(problem: Problem, traces: list[Trace], alternatives: int) -> list[Example]:
-    passing = sorted((trace for trace in traces if trace.passed and trace.code), key=_closeness, reverse=True)
+    passing = sorted((trace for trace in traces if trace.passed and trace.code), key=_rank, reverse=True)
     wrong = [
         format_completion(trace.reasoning, trace.code)
         for trace in traces
@@ -76,10 +77,10 @@ def _examples(problem: Problem, traces: list[Trace], alternatives: int) -> list[
     return examples
 
 
-def _closeness(trace: Trace) -> float:
-    """Mean of the scores that are defined; traces without a reference rank last, in the order they came."""
+def _rank(trace: Trace) -> tuple[bool, float]:
+    """Traces that reason before those that do not; then the mean of the scores that are defined."""
     scores = [score for score in (trace.syntax, trace.dataflow) if score is not None]
-    return sum(scores) / len(scores) if scores else 0.0
+    return bool(trace.reasoning.strip()), sum(scores) / len(scores) if scores else 0.0
 
 
 def _layout_free(code: str) -> str:

@@ -1,0 +1,177 @@
+"""collect_traces and `structdistill traces`: verdicts, resuming, and a kill at any moment."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from hf_structdistill.errors import InputError
+from hf_structdistill.problems import load_problems
+from hf_structdistill.teachers import RecordedTeacher, Reply, ScriptedTeacher, collect_traces, select_examples
+
+os.environ.setdefault("HF_ALLOW_CODE_EVAL", "1")
+RUN = [sys.executable, "-c", "from hf_structdistill.cli import main; main()", "traces"]
+
+
+@pytest.fixture(scope="module")
+def seed_problems():
+    return load_problems("seed", split="train", limit=12)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_right_replies_pass_and_wrong_ones_fail(tmp_path, seed_problems):
+    collected = collect_traces(seed_problems, [ScriptedTeacher()], tmp_path, workers=1)
+    by_recipe = {row["recipe"]: row for row in collected.pass_rates()}
+    assert by_recipe["forward"]["pass_rate"] == 1.0 and by_recipe["mistake"]["pass_rate"] == 0.0
+    assert all(trace.syntax == 1.0 for trace in collected.traces if trace.recipe == "forward")
+    assert all(trace.syntax is None for trace in collected.traces if trace.recipe == "mistake")
+    examples = select_examples(collected.traces, collected.problems)
+    assert len(examples) == 12 and all(example.rejected for example in examples)
+
+
+def test_a_second_run_asks_and_judges_nothing(tmp_path, seed_problems):
+    first = collect_traces(seed_problems, [ScriptedTeacher()], tmp_path, workers=1)
+    journal = (tmp_path / "journal.jsonl").read_bytes()
+
+    class Silent(ScriptedTeacher):
+        def replies(self, requests):
+            assert list(requests) == [], "asked again"
+            return iter(())
+
+    second = collect_traces(seed_problems, [Silent()], tmp_path, workers=1)
+    assert second.traces == first.traces and second.resumed == len(first.traces)
+    assert (tmp_path / "journal.jsonl").read_bytes() == journal
+
+
+def test_a_changed_setting_is_asked_again_and_not_mixed(tmp_path, seed_problems):
+    class Warm(ScriptedTeacher):
+        def requests(self, problem):
+            return [replace(request, sampling={"temperature": 0.7}) for request in super().requests(problem)]
+
+    cold = collect_traces(seed_problems[:3], [ScriptedTeacher(mistakes=False)], tmp_path, workers=1)
+    warm = collect_traces(seed_problems[:3], [Warm(mistakes=False)], tmp_path, workers=1)
+    assert warm.resumed == 0 and {trace.key for trace in warm.traces}.isdisjoint(t.key for t in cold.traces)
+    assert {trace.sampling.get("temperature") for trace in warm.traces} == {0.7}
+    verdicts = [record for record in lines(tmp_path / "journal.jsonl") if record["kind"] == "verdict"]
+    assert len(verdicts) == 3  # the code is the same: judged once
+
+
+def test_changed_tests_are_judged_again(tmp_path, seed_problems):
+    problem = seed_problems[0]
+    collect_traces([problem], [ScriptedTeacher(mistakes=False)], tmp_path, workers=1)
+    stricter = replace(problem, tests=replace(problem.tests, asserts=("assert False",)))
+    [trace] = collect_traces([stricter], [ScriptedTeacher(mistakes=False)], tmp_path, workers=1).traces
+    assert trace.verdict.status == "failed"
+
+
+def test_a_refused_request_is_told_and_tried_again(tmp_path, seed_problems):
+    class Moody(ScriptedTeacher):
+        calm = False
+
+        def replies(self, requests):
+            for request, problem in requests:
+                if not self.calm and problem.id == seed_problems[1].id:
+                    yield request, Reply("", error="503 overloaded, key hf_abcdefghijklmnopqrstuvwxyz")
+                else:
+                    yield from super().replies([(request, problem)])
+
+    teacher = Moody(mistakes=False)
+    collected = collect_traces(seed_problems[:3], [teacher], tmp_path, workers=1)
+    [(request, reason)] = collected.refused
+    assert request.problem_id == seed_problems[1].id and reason == "503 overloaded, key <secret>"
+    assert len(collected.traces) == 2
+    teacher.calm = True
+    assert len(collect_traces(seed_problems[:3], [teacher], tmp_path, workers=1).traces) == 3
+
+
+def test_recorded_replies_of_both_forms(tmp_path, shared_data):
+    problems = load_problems("mbpp", path=shared_data / "mbpp.jsonl")
+    problems = [p for p in problems if p.split in ("train", "validation")][85:115]
+    teachers = [RecordedTeacher(shared_data / name) for name in ("mbpp_traces.jsonl", "teacher_responses.jsonl")]
+    collected = collect_traces(problems, teachers, tmp_path, workers=1)
+    rows = {(row["teacher"], row["recipe"]): row for row in collected.pass_rates()}
+    large = "a very large language model, 2026"
+    assert rows[large, "backward"]["pass_rate"] == rows[large, "forward"]["pass_rate"] == 1.0
+    assert 0 < rows["gpt-3.5-turbo", "forward"]["passed"] < rows["gpt-3.5-turbo", "forward"]["replies"]
+    assert all(trace.code and trace.reasoning for trace in collected.traces if trace.teacher == large)
+
+
+def start(out, *more):
+    command = [*RUN, "--problems", "seed", "--limit", "70", "--teacher", "scripted", "--out", str(out), *more]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_ALLOW_CODE_EVAL": "1"}
+    return subprocess.Popen(
+        [*command, "--workers", "1"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_killed_again_and_again_it_ends_as_if_never_killed(tmp_path):
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    _, errors = start(undisturbed).communicate()
+    journal = disturbed / "journal.jsonl"
+    rng, kills = random.Random(7), 0
+    while kills < 4:
+        size = journal.stat().st_size if journal.exists() else 0
+        process = start(disturbed)
+        while process.poll() is None and (not journal.exists() or journal.stat().st_size <= size):
+            time.sleep(0.01)
+        time.sleep(rng.random() * 0.2)
+        if process.poll() is not None:
+            process.communicate()
+            break
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kills += 1
+    assert kills >= 1, "every run ended before it could be killed"
+    process = start(disturbed)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    records = [(r["kind"], r["key"]) for r in lines(journal)]
+    assert max(Counter(records).values()) == 1, "a reply or a verdict was made twice"
+
+    def stable(path):  # CPU seconds differ from run to run
+        return sorted(json.dumps({**r, "cpu_seconds": 0}, sort_keys=True) for r in lines(path))
+
+    assert stable(journal) == stable(undisturbed / "journal.jsonl")
+    assert (disturbed / "README.md").read_text() == (undisturbed / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--problems", "mbbp", "--teacher", "scripted"], ["mbpp_plus", "'mbbp'"]),
+        (["--problems", "seed", "--teacher", "oracle"], ["recorded:FILE", "'oracle'"]),
+        (["--problems", "seed", "--teacher", "recorded:nowhere.jsonl"], ["nowhere.jsonl"]),
+        (["--problems", "seed", "--teacher", "scripted", "--decontaminate", "x"], ["NAME=FILE", "'x'"]),
+        (["--problems", "seed", "--split", "dev", "--teacher", "scripted"], ["train, test", "'dev'"]),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, parts):
+    done = subprocess.run(
+        [*RUN, *arguments, "--out", str(tmp_path / "o")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+    assert all(part in done.stderr for part in parts), done.stderr
+
+
+def test_replies_to_other_problems_are_an_error(tmp_path):
+    (tmp_path / "r.jsonl").write_text('{"task_id": 601, "response": "x"}\n')
+    arguments = ["--problems", "seed", "--teacher", f"recorded:{tmp_path / 'r.jsonl'}", "--out", str(tmp_path / "o")]
+    done = subprocess.run([*RUN, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "'seed/" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_unwritable_folder_is_an_error(tmp_path, seed_problems):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="--out"):
+        collect_traces(seed_problems, [ScriptedTeacher()], tmp_path / "file" / "below")

@@ -1,0 +1,135 @@
+"""The folder that is written: loads offline, tells what it is, and nothing of this machine."""
+
+import getpass
+import os
+import re
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hf_structdistill.hub.datasets import write_trace_dataset
+from hf_structdistill.problems import decontaminate, load_problems
+from hf_structdistill.sandbox import Verdict
+from hf_structdistill.teachers import ScriptedTeacher, Trace, TraceSet, collect_traces, select_examples
+
+os.environ.setdefault("HF_ALLOW_CODE_EVAL", "1")
+SECRET = "hf_" + "Zz9" * 12
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("traces")
+    problems = load_problems("seed", split="train", limit=6) + load_problems("listops", split="train", limit=6)
+    problems.append(replace(problems[0], id="seed/validation", split="validation"))
+    problems.append(replace(problems[1], id="seed/test", split="test"))
+    clean = decontaminate(problems, [replace(problems[2], id="other/2", source="other", split="test")])
+    os.environ["HF_TOKEN"] = SECRET
+    try:
+        collected = collect_traces(clean.kept, [ScriptedTeacher()], out, workers=1)
+        examples = select_examples(collected.traces, collected.problems)
+        write_trace_dataset(
+            out,
+            collected,
+            examples,
+            title="Traces of a test",
+            command="structdistill traces --problems seed --out traces",
+            decontamination=clean,
+            not_checked={"humaneval": "no file was given."},
+        )
+    finally:
+        del os.environ["HF_TOKEN"]
+    return out
+
+
+def load(folder, config, split="train", cache=None):
+    from datasets import load_dataset
+
+    return load_dataset(str(folder), config, split=split, cache_dir=str(cache))
+
+
+def test_every_config_loads(folder, tmp_path):
+    sft = load(folder, "sft", cache=tmp_path)
+    assert {"prompt", "completion", "rejected"} <= set(sft.column_names) and len(sft) == 11
+    assert len(load(folder, "sft", "validation", cache=tmp_path)) == 1
+    pairs = load(folder, "pairs", cache=tmp_path)
+    assert {"prompt", "chosen", "rejected"} <= set(pairs.column_names) and len(pairs) == 11
+    traces = load(folder, "traces", cache=tmp_path)
+    assert sorted(set(traces["status"])) == ["failed", "passed"]
+    assert traces[0]["messages"][0]["role"] == "user"
+
+
+def test_without_a_config_it_is_the_one_to_train_on(folder, tmp_path):
+    assert "completion" in load(folder, None, cache=tmp_path).column_names
+
+
+def test_problems_of_a_test_split_are_traced_and_never_trained_on(folder, tmp_path):
+    for config in ("sft", "pairs"):
+        for split in ("train", "validation"):
+            assert "seed/test" not in load(folder, config, split, cache=tmp_path)["problem_id"]
+    assert "seed/test" in load(folder, "traces", cache=tmp_path)["problem_id"]
+
+
+def test_the_card_tells_what_is_in_it(folder):
+    card = (folder / "README.md").read_text()
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["license"] == "apache-2.0"
+    assert [config["config_name"] for config in front["configs"]] == ["sft", "pairs", "traces"]
+    for expected in (
+        "# Traces of a test",
+        "| scripted listops teacher | forward | listops | 6 | 6 | 100.0% | 1.000 | 1.000 |",
+        "a very large language model, 2026",
+        "passed 13, failed 13",
+        "Removed: **1**",
+        "other/2",
+        "**Not compared with humaneval**: no file was given.",
+        "structdistill traces --problems seed --out traces",
+        "listops-1-seed0",
+        "![Lengths of reasoning and code](lengths.png)",
+    ):
+        assert expected in card, expected
+    assert not re.search(r"\n{4,}|None|Undefined|[ \t]\n\|", card)
+    assert (folder / "lengths.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_of_this_machine_is_in_any_file(folder):
+    private = {str(folder), str(Path.cwd()), str(Path.home()) + "/", socket.gethostname(), SECRET, "/tmp/"}
+    user = getpass.getuser()
+    if user not in ("root", "user"):
+        private.add(user)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [word for word in private if len(word) > 5 and word.encode() in content], path.name
+
+
+def test_paths_and_secrets_in_a_verdict_are_taken_out(tmp_path, monkeypatch):
+    from hf_structdistill.teachers.redaction import redact
+
+    monkeypatch.setenv("MY_API_KEY", "sesame-open-1234")
+    text = f"OSError: {Path.cwd()}/x and {Path.home()}, sesame-open-1234 {SECRET}"
+    cleaned = redact(text)
+    assert "sesame" not in cleaned and SECRET not in cleaned and str(Path.cwd()) not in cleaned
+    assert redact("a / b and /root-like 1") == "a / b and /root-like 1"
+
+
+def test_a_set_in_which_nothing_passed_still_has_its_card(tmp_path):
+    problem = load_problems("seed", limit=1)[0]
+    trace = Trace(problem.id, "t", "", None, extraction="no_code", verdict=Verdict("error", reason="no code"))
+    collected = TraceSet([trace], {problem.id: problem})
+    card = write_trace_dataset(tmp_path, collected, []).read_text()
+    assert "no_code 1" in card and "config_name: sft" not in card and "default: true" in card
+    assert len(load(tmp_path, "traces", cache=tmp_path / "cache")) == 1
+
+
+def test_writing_again_leaves_nothing_of_before(folder, tmp_path):
+    problem = load_problems("seed", limit=1)[0]
+    good = Trace(problem.id, "t", "Think.", problem.reference, verdict=Verdict("passed"))
+    bad = replace(good, code="x = 1", verdict=Verdict("failed"))
+    problem = replace(problem, split="train")
+    for traces in ([good, bad], [good]):
+        collected = TraceSet(traces, {problem.id: problem})
+        write_trace_dataset(tmp_path, collected, select_examples(traces, collected.problems))
+    assert not (tmp_path / "pairs").exists()

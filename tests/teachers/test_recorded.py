@@ -1,0 +1,100 @@
+"""Recorded and scripted teachers: what they ask and what they answer."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from hf_structdistill.errors import InputError
+from hf_structdistill.problems import load_problems
+from hf_structdistill.teachers import RecordedTeacher, ScriptedTeacher
+
+
+def replies(teacher, problems):
+    asked = [(request, problem) for problem in problems for request in teacher.requests(problem)]
+    return list(teacher.replies(asked))
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_plans_and_replies_of_one_file(shared_data):
+    problems = load_problems("mbpp", split="train", path=shared_data / "mbpp.jsonl")
+    teacher = RecordedTeacher(shared_data / "mbpp_traces.jsonl")
+    found = replies(teacher, problems)
+    assert len(found) == 2 * 374 and teacher.unused == []
+    assert {request.teacher for request, _ in found} == {"a very large language model, 2026"}
+    backward, forward = found[0], found[1]
+    assert (backward[0].recipe, forward[0].recipe) == ("backward", "forward")
+    assert "```" not in backward[1].text and "```python" in forward[1].text
+    marked = {request.problem_id for request, _ in found if request.sampling.get("unsolvable")}
+    assert marked == {"mbpp/899", "mbpp/927"}
+
+
+def test_replies_of_another_form(shared_data):
+    problems = load_problems("mbpp", split="validation", path=shared_data / "mbpp.jsonl")
+    teacher = RecordedTeacher(shared_data / "teacher_responses.jsonl")
+    found = replies(teacher, problems)
+    assert len(found) == 42
+    request, reply = found[0]
+    assert request.messages[0]["content"].startswith("'''\nWrite a python function") and "```python" in reply.text
+    assert len(teacher.unused) == 111
+
+
+def test_recipes_can_be_chosen(shared_data):
+    problems = load_problems("mbpp", split="train", path=shared_data / "mbpp.jsonl", limit=3)
+    for recipe in ("backward", "forward"):
+        teacher = RecordedTeacher(shared_data / "mbpp_traces.jsonl", recipes=[recipe])
+        assert [request.recipe for request, _ in replies(teacher, problems)] == [recipe] * 3
+    with pytest.raises(InputError, match="sideways"):
+        RecordedTeacher(shared_data / "mbpp_traces.jsonl", recipes=["sideways"])
+
+
+def test_several_rows_for_one_problem_are_several_samples(tmp_path):
+    path = write(tmp_path / "r.jsonl", [{"problem_id": "seed/strings/01", "response": text} for text in "abc"])
+    problem = next(p for p in load_problems("seed") if p.id == "seed/strings/01")
+    found = replies(RecordedTeacher(path), [problem])
+    assert [(request.sample, reply.text) for request, reply in found] == [(0, "a"), (1, "b"), (2, "c")]
+    assert len({request.key for request, _ in found}) == 3
+
+
+@pytest.mark.parametrize(
+    ("row", "part"),
+    [({"task_id": 1}, "'response'"), ({"response": "x"}, "'task_id'"), ({"task_id": 1, "response": 3}, "'response'")],
+)
+def test_a_bad_row_is_named(tmp_path, row, part):
+    path = write(tmp_path / "r.jsonl", [{"task_id": 601, "response": "ok"}, row])
+    with pytest.raises(InputError) as error:
+        RecordedTeacher(path)
+    assert part in str(error.value) and "row 2" in str(error.value)
+
+
+def test_keys_tell_apart_what_can_change_a_reply():
+    problem = load_problems("seed", limit=1)[0]
+    request = ScriptedTeacher().requests(problem)[0]
+    variants = [
+        replace(request, sampling={"temperature": 0.5}),
+        replace(request, messages=({"role": "user", "content": "other"},)),
+        replace(request, revision="other"),
+        replace(request, teacher="other"),
+        replace(request, recipe="backward"),
+        replace(request, sample=1),
+    ]
+    assert len({request.key, *(variant.key for variant in variants)}) == 1 + len(variants)
+    assert request.key == ScriptedTeacher().requests(problem)[0].key
+
+
+def test_scripted_teacher_writes_the_reasoning_then_the_code():
+    problem = load_problems("listops", split="train", limit=1)[0]
+    (right, right_reply), (wrong, wrong_reply) = replies(ScriptedTeacher(), [problem])
+    assert (right.recipe, wrong.recipe) == ("forward", "mistake")
+    assert right_reply.text == f"{problem.metadata['reasoning']}\n\n```python\n{problem.reference}```\n"
+    assert problem.metadata["wrong_solution"] in wrong_reply.text
+    assert len(replies(ScriptedTeacher(mistakes=False), [problem])) == 1
+
+
+def test_scripted_teacher_passes_over_what_it_does_not_know(shared_data):
+    problem = load_problems("humaneval", path=shared_data / "humaneval.jsonl.gz", limit=1)[0]
+    assert ScriptedTeacher().requests(problem) == []
