@@ -151,7 +151,7 @@ class _KindTables:
         self.scores[NO_NODE] = 0.0
         # Kinds that own text between their children: white space there is content, not layout.
         self.textual = np.zeros(ERROR_KIND + 2, dtype=bool)
-        textual = {name for name in self.names if name.endswith("string_content") or name == "string"}
+        textual = {name for name in self.names if name.endswith("string_content")}
         self.textual[list(language.kind_ids(textual))] = True
 
 
@@ -196,29 +196,27 @@ class AlignedProgram:
         self._starts = _as_array(tree.starts)
         self._ends = _as_array(tree.ends, self.size + 1)
 
-    def nodes_at(self, positions: np.ndarray) -> np.ndarray:
-        """Index of the smallest node that contains each byte, -1 outside the root.
-
-        In preorder the last node that starts at or before a byte lies in the subtree of the answer, so the answer is
-        the first of its ancestors that reaches past the byte. Mostly it is that node itself.
-        """
-        nodes = self._starts.searchsorted(positions, side="right") - 1
-        stuck = (self._ends[nodes] <= positions).nonzero()[0]
-        while stuck.size:
-            nodes[stuck] = self.parents[nodes[stuck]]
-            stuck = stuck[self._ends[nodes[stuck]] <= positions[stuck]]
-        return nodes
+    def leaves_at(self, positions: np.ndarray) -> np.ndarray:
+        """Index of the leaf that starts at each byte: the last node in preorder that starts there or before."""
+        return self._starts.searchsorted(positions, side="right") - 1
 
     def token_nodes(self) -> np.ndarray:
-        """Each token's node, -1 for layout (see StructureAnnotator for the rule)."""
+        """Each token's node, -1 for layout and outside the root (see StructureAnnotator for the rule).
+
+        In preorder the last node that starts at or before a byte lies in the subtree of the smallest node over that
+        byte, so the answer is the first of its ancestors that reaches past the byte: mostly the node itself.
+        """
         blank = self._anchors >= self.end
-        nodes = self.nodes_at(np.where(blank, self.begin, self._anchors))
-        if blank.any():
-            where = blank.nonzero()[0]
-            found = nodes[where]
-            # A node has children where the next one in preorder is its child.
-            content = (self.parents[found + 1] != found) | self.tables.textual[self.kinds[found]]
-            nodes[where[~content | (self.begin[where] >= self.end[where])]] = -1
+        anchors = np.where(blank, self.begin, self._anchors)
+        nodes = self.leaves_at(anchors)
+        short = (self._ends[nodes] <= anchors).nonzero()[0]
+        while short.size:
+            nodes[short] = self.parents[nodes[short]]
+            # White space between nodes is layout, unless their parent is the content of a string: no need to go on.
+            over = blank[short] & ~self.tables.textual[self.kinds[nodes[short]]]
+            nodes[short[over]] = -1
+            short = short[self._ends[nodes[short]] <= anchors[short]]
+        nodes[self.begin >= self.end] = -1
         return nodes
 
     @cached_property
@@ -300,7 +298,7 @@ class _Page:
         if not flow.occurrences:
             return [], []
         starts = np.array([occurrence.start for occurrence in flow.occurrences])
-        nodes = program.nodes_at(starts)
+        nodes = program.leaves_at(starts)
         positions = (program.first_tokens(starts) + first).tolist()
         if program.broken is None:
             sound = [True] * len(positions)

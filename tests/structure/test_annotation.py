@@ -267,7 +267,7 @@ def test_the_node_of_a_token_is_the_smallest_over_its_first_solid_byte(name, sou
         solid = [b for b in span if tree.source[b : b + 1].strip()]
         anchor = (solid or [*span])[0]
         expected = painted[anchor]
-        is_content = expected >= 0 and tree.kind_name(expected) in ("string", "string_content")
+        is_content = expected >= 0 and tree.kind_name(expected) == "string_content"
         is_layout = not solid and not is_content and (expected < 0 or tree.children(expected))
         assert node == (-1 if is_layout else expected)
 
