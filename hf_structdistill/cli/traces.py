@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from ..problems import Problem
     from ..problems.decontamination import Decontamination
     from ..teachers import Example, Teacher, TraceSet
+
+Item = TypeVar("Item")
 
 GUARDED = ("mbpp", "mbpp_plus", "humaneval")
 """Benchmarks whose test problems must not come back in the data."""
@@ -53,29 +56,30 @@ def traces(
 
     asked = _load(problems, problems_file, split, revision, limit)
     teachers = [_teacher(spec, recipes) for spec in teacher]
-    clean, not_checked = _decontaminated(asked, problems, problems_file, decontaminate or [])
-    kept = clean.kept if clean is not None else asked
-    with _bars() as progress:
+    guard = _guard(asked, problems, problems_file, decontaminate or [])
+    kept, clean = guard.clean(asked)
+    if not kept:
+        raise InputError(f"All {len(asked)} problems were removed by decontamination; give others.")
+    with _Bars() as progress:
         collected = collect_traces(kept, teachers, out, workers=workers, progress=progress)
     if not collected.traces:
         raise InputError(
             f"Expected at least one reply to the {len(kept)} problems of '{problems}', found none; "
             f"does the teacher ({', '.join(teacher)}) answer these problems (ids such as '{kept[0].id}')?"
-            if kept
-            else f"All {len(asked)} problems were removed by decontamination; give others, or --decontaminate none."
         )
+    clean_traces, clean = guard.clean(collected.traces, clean)
+    collected = replace(collected, traces=clean_traces)
     examples = select_examples(collected.traces, collected.problems)
-    command = _command(problems, teacher, problems_file, split, limit, recipes, decontaminate or [])
     card = write_trace_dataset(
         out,
         collected,
         examples,
         title=f"Verified reasoning traces: {', '.join(sorted({problem.source for problem in kept}))}",
-        command=command,
+        command=_command(problems, teacher, problems_file, split, limit, recipes, decontaminate or []),
         decontamination=clean,
-        not_checked=not_checked,
+        not_checked=guard.not_checked,
     )
-    _report(collected, examples, clean, not_checked, card)
+    _report(collected, examples, clean, guard.not_checked, card)
 
 
 def _load(name: str, path: Path | None, split: str | None, revision: str | None, limit: int | None) -> list[Problem]:
@@ -97,23 +101,40 @@ def _teacher(spec: str, recipes: str) -> Teacher:
     raise InputError(f"Expected --teacher scripted or recorded:FILE, found '{spec}'.")
 
 
-def _decontaminated(
-    asked: Sequence[Problem], name: str, path: Path | None, options: Sequence[str]
-) -> tuple[Decontamination[Problem] | None, dict[str, str]]:
-    """Compare with the test problems of the guarded benchmarks: from files where given, from the Hub otherwise.
+@dataclass(frozen=True)
+class _Guard:
+    """Test problems that must not come back in the data, and the benchmarks that could not be compared, with why."""
 
-    The Hub is asked only where the problems themselves came from there; what was not compared is said.
+    problems: list[Problem]
+    not_checked: dict[str, str]
+
+    def clean(
+        self, items: list[Item], before: Decontamination[Any] | None = None
+    ) -> tuple[list[Item], Decontamination[Any] | None]:
+        """What stays of `items`; the report goes on from `before`. Without problems to compare with, all stays."""
+        from ..problems import decontaminate
+
+        if not self.problems:
+            return items, before
+        found = decontaminate(items, self.problems)
+        removals = [*(before.removals if before else ()), *found.removals]
+        return found.kept, replace(found, removals=removals)
+
+
+def _guard(asked: Sequence[Problem], name: str, path: Path | None, options: Sequence[str]) -> _Guard:
+    """Test problems of the guarded benchmarks, from files where given, else from the Hub if the problems came from it.
+
+    Problems that are themselves of a test split are not compared: their traces are for study.
     """
-    from ..problems import BENCHMARKS, decontaminate, load_problems
+    from ..problems import load_problems
 
     if "none" in options:
-        return None, {"any benchmark": "switched off by --decontaminate none."}
-    files = {name: path} if path is not None and name in GUARDED else {}
-    for option in options:
-        benchmark, equals, file = option.partition("=")
-        if not equals or benchmark not in BENCHMARKS:
-            raise InputError(f"Expected --decontaminate NAME=FILE (e.g. humaneval=…) or none, found '{option}'.")
-        files[benchmark] = Path(file)
+        return _Guard([], {"any benchmark": "switched off by --decontaminate none."})
+    if any(problem.split == "test" for problem in asked):
+        return _Guard([], {"any benchmark": "problems of a test split are traced for study and never trained on."})
+    files = _files(options)
+    if path is not None and name in GUARDED:
+        files.setdefault(name, path)
     from_hub = path is None and name in GUARDED
     guarded: list[Problem] = []
     not_checked = {}
@@ -127,11 +148,19 @@ def _decontaminated(
             if benchmark in files:
                 raise
             not_checked[benchmark] = str(error)
-    wanted = {problem.id for problem in guarded}
-    if any(problem.id in wanted for problem in asked):
-        # traces of a test split: kept for study, and never turned into examples
-        return None, {"any benchmark": "these are problems of a test split; none becomes a training example."}
-    return decontaminate(asked, guarded), not_checked
+    return _Guard(guarded, not_checked)
+
+
+def _files(options: Sequence[str]) -> dict[str, Path]:
+    from ..problems import BENCHMARKS
+
+    files = {}
+    for option in options:
+        benchmark, equals, file = option.partition("=")
+        if not equals or benchmark not in BENCHMARKS:
+            raise InputError(f"Expected --decontaminate NAME=FILE (e.g. humaneval=…) or none, found '{option}'.")
+        files[benchmark] = Path(file)
+    return files
 
 
 class _Bars:
@@ -159,10 +188,6 @@ class _Bars:
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(self._LABELS.get(stage, stage), total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)
-
-
-def _bars() -> _Bars:
-    return _Bars()
 
 
 def _command(
@@ -220,7 +245,7 @@ def _report(
         console.print(f"… and {len(collected.refused) - 20} more requests without a reply; run again to retry them.")
     if clean is not None:
         against = ", ".join(f"{name} {number}" for name, number in clean.checked_against.items()) or "no benchmark"
-        console.print(f"decontamination: {len(clean.removals)} problems removed; compared with {against}.")
+        console.print(f"decontamination: {len(clean.removals)} problems or traces removed; compared with {against}.")
     for name, reason in not_checked.items():
         console.print(f"decontamination: not compared with {name}: {reason}", markup=False, soft_wrap=True)
     pairs = sum(example.rejected is not None for example in examples)
