@@ -21,7 +21,7 @@ _MEMO_DEPTH = 3  # the published walk does a loop twice, so one nested n deep 2^
 
 
 class _Unreadable(Exception):
-    """A node lacks a part the published walk takes for granted (broken code): it then finds no data flow at all."""
+    """The published walk fails here (a part is missing, or not where it looks): it then finds no data flow at all."""
 
 
 def published_dataflow(tree: FlatTree, language: Language) -> PublishedFlows:
@@ -185,6 +185,8 @@ class _Walk:
         rights = [child for child in self.tree.children(right) if kinds[child] not in commas]
         if len(lefts) != len(rights) or not lefts:
             return [(left, right)]
+        if kinds[left] in self.rules.whole or kinds[right] in self.rules.whole:
+            raise _Unreadable  # `self.name = "x"`: three parts each, and the walk trips over those of the string
         return list(zip(lefts, rights, strict=True))
 
     def _bind_pairs(self, pairs: list[tuple[int, int]]) -> list[tuple]:

@@ -8,6 +8,7 @@ is compared by its number: linear where the strings are quadratic, and exact.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import tree_sitter
 
@@ -61,53 +62,114 @@ def flatten(source: str, language: Language, numbers: dict[tuple, int]) -> FlatT
     if untouched and raw.root_node.has_error and (text := clean(source, language.name)) != source:
         raw = parser.parse(data := text.encode("utf-8", "surrogatepass"))
     tree = FlatTree(text, data, raw.root_node.has_error)
-    _walk(raw.walk(), tree, language.named_kinds, numbers)
+    if tree.has_error:
+        _walk_broken(raw, tree, language.named_kinds, numbers)
+    else:
+        _walk(raw.walk(), tree, language.named_kinds, numbers)
     return tree
 
 
-def _walk(cursor: tree_sitter.TreeCursor, tree: FlatTree, named: frozenset[int], numbers: dict[tuple, int]) -> None:
+def _walk(cursor: Any, tree: FlatTree, named: frozenset[int], numbers: dict[tuple, int]) -> None:
     down, right, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
     kinds, fields, starts, ends, last = tree.kinds, tree.fields, tree.starts, tree.ends, tree.last
-    subtrees, broken = tree.subtrees, tree.has_error
     open_nodes: list[int] = []
     keys: list[list] = [[]]  # per open node: its kind, then field and number of each child an S-expression shows
     i = 0
     while True:
         node = cursor.node
-        kind = node.kind_id  # type: ignore[union-attr]
-        start, end = node.byte_range  # type: ignore[union-attr]
+        kind = node.kind_id
+        start, end = node.byte_range
         held_by = cursor.field_id
         kinds.append(kind)
         fields.append(held_by)
         starts.append(start)
         ends.append(end)
-        i += 1
-        last.append(i)
+        last.append(i := i + 1)
         if down():
             open_nodes.append(i - 1)
             keys.append([kind])
             continue
-        if broken and (kind == ERROR_KIND or node.is_missing):  # type: ignore[union-attr]
-            # "(UNEXPECTED 'x')", "(MISSING identifier)": shown named or not, and only tree-sitter knows the text
-            keys[-1] += (held_by, _number((str(node),), numbers))
-        elif kind in named:
+        if kind in named:
             keys[-1] += (held_by, kind)
         while not right():
             if not up():
                 if i == 1:
-                    subtrees[kind] = 1
+                    tree.subtrees[kind] = 1
                 return
-            i_open = open_nodes.pop()
-            last[i_open] = i
-            key = keys.pop()
-            kind = key[0]
-            if kind in named:
-                number = _number(tuple(key), numbers) if len(key) > 1 else kind
-                keys[-1] += (fields[i_open], number)
-            else:  # an operator of several words, such as "not in": counted, but its parent does not show it
-                number = _number((-1, *key), numbers)
-                keys[-1] += key[1:]
-            subtrees[number] = subtrees.get(number, 0) + 1
+            opened = open_nodes.pop()
+            last[opened] = i
+            _close(keys, kinds[opened] in named, fields[opened], tree.subtrees, numbers)
+
+
+def _close(
+    keys: list[list], named: bool, held_by: int | None, subtrees: dict[int, int], numbers: dict[tuple, int]
+) -> None:
+    """Number the subtree whose children are all known, count it, and show it to its parent."""
+    key = keys.pop()
+    if named:
+        number = _number(tuple(key), numbers) if len(key) > 1 else key[0]
+        keys[-1] += (held_by, number)
+    else:  # an operator of several words, such as "not in": counted, but its parent does not show it
+        number = _number((-1, *key), numbers)
+        keys[-1] += key[1:]
+    subtrees[number] = subtrees.get(number, 0) + 1
+
+
+def _walk_broken(raw: tree_sitter.Tree, tree: FlatTree, named: frozenset[int], numbers: dict[tuple, int]) -> None:
+    """`_walk` for a tree with errors, where only tree-sitter knows what the S-expression of some nodes says.
+
+    "(UNEXPECTED 'x')" and "(MISSING identifier)" stand for nodes of any kind; "(MISSING _newline)" even for one that
+    no cursor meets, so a subtree with such a hole in it is numbered by its text.
+    """
+    cursor: Any = raw.walk()
+    holes = _Holes(str(raw.root_node))
+    open_nodes: list[Any] = []
+    opened: list[int] = []
+    keys: list[list] = [[]]
+    i = 0
+    while True:
+        node = cursor.node
+        tree.kinds.append(kind := node.kind_id)
+        tree.fields.append(held_by := cursor.field_id)
+        tree.starts.append(node.start_byte)
+        tree.ends.append(node.end_byte)
+        tree.last.append(i := i + 1)
+        if cursor.goto_first_child():
+            open_nodes.append(node)
+            opened.append(i - 1)
+            keys.append([kind])
+            continue
+        if kind == ERROR_KIND or node.is_missing:
+            keys[-1] += (held_by, _number((str(node),), numbers))
+        elif kind in named:
+            keys[-1] += (held_by, kind)
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                if i == 1:
+                    tree.subtrees[_number((str(node),), numbers)] = 1
+                return
+            node, at = open_nodes.pop(), opened.pop()
+            tree.last[at] = i
+            if text := holes.text_of(node):
+                keys[-1] = [keys[-1][0], None, _number((text,), numbers)]
+            _close(keys, tree.kinds[at] in named, tree.fields[at], tree.subtrees, numbers)
+
+
+class _Holes:
+    """Tells the subtrees in which the parser put an invisible token, such as the end of a line."""
+
+    _BUDGET = 20_000_000  # characters of S-expressions to look at: a deep tree repeats them at every level
+
+    def __init__(self, whole: str) -> None:
+        self._left = self._BUDGET if "(MISSING _" in whole else 0
+
+    def text_of(self, node: tree_sitter.Node) -> str | None:
+        """The S-expression of a node with such a token in it, else None."""
+        if self._left <= 0 or not node.has_error:
+            return None
+        text = str(node)
+        self._left -= len(text)
+        return text if "(MISSING _" in text else None
 
 
 def _number(key: tuple, numbers: dict[tuple, int]) -> int:
