@@ -6,6 +6,9 @@ from .blocks import UNBOUND
 from .units import Frame
 from .walker import CALLEE, DEF, OBJECT, USE, Walker
 
+Span = tuple[int, int]
+"""First node and one past the last."""
+
 
 def assignment(w: Walker, node: int) -> None:
     """`a = b = value`, `a: T = value`, `a: T`. The value first, then the targets from left to right."""
@@ -59,36 +62,36 @@ def bind_target(
 
     Where both sides are displays of matching shape (`a, b = b, a`), each target takes the element it is zipped with.
     """
-    leaves = []
-    stack = [(target, value)]
+    leaves: list[tuple[int, Span, bool]] = []
+    stack: list[tuple[int, int | None, Span]] = [(target, value if zipped else None, (value, w.last[value]))]
     while stack:
-        target, value = stack.pop()
+        target, display, span = stack.pop()
         kind = w.kinds[target]
         if kind == w.n.identifier:
-            leaves.append((target, value, True))
+            leaves.append((target, span, True))
         elif kind in _store_kinds(w):
-            leaves.append((target, value, False))
+            leaves.append((target, span, False))
         else:
             elements = _elements(w, target)
-            values = _zipped(w, elements, value) if zipped else [value] * len(elements)
-            stack.extend(reversed(list(zip(elements, values, strict=True))))
+            pairs = zip_elements(w, elements, display) if display is not None else None
+            stack.extend(reversed(pairs or [(element, None, span) for element in elements]))
     if all(plain for *_, plain in leaves):
-        for leaf, value, _ in leaves:
-            _bind_leaf(w, (leaf, value, first, stop), frame)
+        for leaf, span, _ in leaves:
+            _bind_leaf(w, (leaf, span, first, stop), frame)
         return
-    for leaf, value, plain in reversed(leaves):
+    for leaf, span, plain in reversed(leaves):
         if plain:
-            w.later(_bind_leaf, (leaf, value, first, stop), frame)
+            w.later(_bind_leaf, (leaf, span, first, stop), frame)
         else:
-            w.later(_store, (leaf, value, first, stop), None)
+            w.later(_store, (leaf, span, first, stop))
             w.later(_mark, leaf)
 
 
-def _bind_leaf(w: Walker, what: tuple[int, int, int, int], frame: Frame | None) -> None:
-    leaf, value, first, stop = what
+def _bind_leaf(w: Walker, what: tuple[int, Span, int, int], frame: Frame | None) -> None:
+    leaf, span, first, stop = what
     occurrence = w.define(leaf) if frame is None else w.bind_in(frame, leaf)
     if first < stop:
-        w.assigned.append((occurrence, first, stop, value, w.last[value]))
+        w.assigned.append((occurrence, first, stop, *span))
 
 
 def _mark(w: Walker, leaf: int, _: None) -> None:
@@ -96,9 +99,9 @@ def _mark(w: Walker, leaf: int, _: None) -> None:
     w.scan(leaf)
 
 
-def _store(w: Walker, what: tuple[int, int, int, int], _: None) -> None:
+def _store(w: Walker, what: tuple[int, Span, int, int], _: None) -> None:
     """The store into part of a variable: a use of it, and a new definition computed from itself and the value."""
-    leaf, value, first, stop = what
+    leaf, span, first, stop = what
     base = base_name(w, leaf)
     if base is None:
         return
@@ -106,7 +109,7 @@ def _store(w: Walker, what: tuple[int, int, int, int], _: None) -> None:
     occurrence = _occurrence_of(w, base)
     if occurrence is None:
         return
-    w.assigned.append((occurrence, first, stop, value, w.last[value]))
+    w.assigned.append((occurrence, first, stop, *span))
     w.assigned.append((occurrence, occurrence, len(w.nodes), leaf, w.last[leaf]))
 
 
@@ -138,30 +141,38 @@ def _elements(w: Walker, node: int) -> list[int]:
     return [p for p in w.parts(node) if w.kinds[p] in named]
 
 
-def _zipped(w: Walker, targets: list[int], value: int) -> list[int]:
-    """The value node each target takes: its own element where the shapes match, else the whole value."""
+def zip_elements(w: Walker, targets: list[int], value: int) -> list[tuple[int, int | None, Span]] | None:
+    """Each target with its element of the display `value`, and the nodes it spans; None where shapes do not match.
+
+    A starred target takes the elements in the middle.
+    """
     kinds = w.n.kinds
-    whole = [value] * len(targets)
     while w.kinds[value] == kinds["parenthesized_expression"]:
         inner = w.parts(value)[1:-1]
         if len(inner) != 1:
-            return whole
+            return None
         value = inner[0]
     if w.kinds[value] not in (kinds["tuple"], kinds["list"], kinds["expression_list"]):
-        return whole
+        return None
     values = _elements(w, value)
-    if any(w.kinds[v] == kinds["list_splat"] for v in values):
-        return whole
     stars = [i for i, t in enumerate(targets) if w.kinds[t] == kinds["list_splat_pattern"]]
-    if not stars:
-        return values if len(values) == len(targets) else whole
-    rest = len(targets) - stars[0] - 1
-    if len(stars) > 1 or len(values) < len(targets) - 1:
-        return whole
-    # The starred target takes the middle; where that is one element it is exact, else the whole display.
-    middle = values[stars[0] : len(values) - rest]
-    star = middle[0] if len(middle) == 1 else value
-    return [*values[: stars[0]], star, *values[len(values) - rest :]]
+    if any(w.kinds[v] == kinds["list_splat"] for v in values) or len(stars) > 1:
+        return None
+    if len(values) != len(targets) if not stars else len(values) < len(targets) - 1:
+        return None
+    pairs: list[tuple[int, int | None, Span]] = []
+    extra = len(values) - len(targets)
+    taken = 0
+    for i, target in enumerate(targets):
+        if i in stars:
+            middle = values[taken : taken + extra + 1]
+            pairs.append((target, None, (middle[0], w.last[middle[-1]]) if middle else (0, 0)))
+            taken += extra + 1
+        else:
+            element = values[taken]
+            pairs.append((target, element, (element, w.last[element])))
+            taken += 1
+    return pairs
 
 
 def augmented_assignment(w: Walker, node: int) -> None:
@@ -172,7 +183,7 @@ def augmented_assignment(w: Walker, node: int) -> None:
         occurrence = w.use(target, USE)
         w.later(_bind_augmented, occurrence, node)
     else:
-        w.later(_store, (target, value, len(w.nodes), len(w.nodes)), len(w.nodes))
+        w.later(_store, (target, (0, 0), len(w.nodes), len(w.nodes)))
         w.later(_widen, (target, value), len(w.nodes))
     w.scan(value)
     if w.kinds[target] != w.n.identifier:
@@ -205,6 +216,8 @@ def _bind_named(w: Walker, target_and_value: tuple[int, int], first: int) -> Non
         return
     stop = len(w.nodes)
     occurrence = w.define(target)
+    if w.used is not None and w.unit.frames:
+        w.used[w.unit.frames[-1].scope].add(w.text(target))
     if first < stop:
         w.assigned.append((occurrence, first, stop, value, w.last[value]))
     w.raise_point()
@@ -257,7 +270,7 @@ def delete_statement(w: Walker, node: int) -> None:
 
 def _delete(w: Walker, target: int, _: None) -> None:
     if w.kinds[target] != w.n.identifier:
-        w.later(_store, (target, target, len(w.nodes), len(w.nodes)))
+        w.later(_store, (target, (0, 0), len(w.nodes), len(w.nodes)))
         w.scan(target)
         return
     w.use(target)
@@ -275,25 +288,37 @@ def global_statement(w: Walker, node: int) -> None:
     for part in w.parts(node)[1:]:
         if w.kinds[part] == w.n.identifier:
             w.unit.declared[w.text(part)] = is_global
+            if is_global:
+                w.module.defs.setdefault(w.text(part), [])  # a variable of the module, wherever it is bound
 
 
 def type_alias_statement(w: Walker, node: int) -> None:
-    """`type X = ...` binds X; the rest is an annotation."""
-    for part in range(node + 1, w.last[node]):
-        if w.kinds[part] == w.n.identifier:
-            w.define(part, DEF | OBJECT)
-            return
+    """`type X = ...` binds X; the rest is an annotation.
+
+    The grammar also reads `type(x).a = value` as an alias; there, what follows `type` is no name.
+    """
+    parts = w.parts(node)
+    kinds = w.n.kinds
+    inner = parts[1] + 1
+    if w.kinds[inner] == kinds["generic_type"]:
+        inner += 1
+    if w.kinds[inner] == w.n.identifier:
+        w.define(inner, DEF | OBJECT)
+        return
+    w.tasks.append((None, inner, w.last[parts[1]]))
+    w.later(_called, parts[0])
+    w.tasks.append((None, parts[-1] + 1, w.last[parts[-1]]))
 
 
 def decorator(w: Walker, node: int) -> None:
     """`@name` calls the name; any other decorator is an expression."""
     parts = w.parts(node)
     if len(parts) > 1:
-        w.later(_decorate, parts[1])
+        w.later(_called, parts[1])
 
 
-def _decorate(w: Walker, value: int, _: None) -> None:
-    if w.kinds[value] == w.n.identifier:
-        w.use(value, CALLEE)
-    else:
+def _called(w: Walker, value: int, _: None) -> None:
+    if w.kinds[value] in w.tree.language.named_kinds and w.kinds[value] != w.n.identifier:
         w.scan(value)
+    else:
+        w.use(value, CALLEE)

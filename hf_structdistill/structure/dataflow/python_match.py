@@ -36,7 +36,7 @@ def _case(w: Walker, what: tuple[list[int], int, tuple[int, int, int, int]], aft
     guard = [p for p in parts if w.kinds[p] == kinds["if_clause"]]
     suite = [p for p in parts if w.kinds[p] == kinds["block"]]
     failed = Block()
-    if guard or not _irrefutable(w, patterns):
+    if not _irrefutable(w, patterns):
         flow(w.block, failed)
     w.start(w.fork())
     w.later(_case, (cases, i + 1, span), after)

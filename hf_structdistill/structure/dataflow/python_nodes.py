@@ -75,10 +75,10 @@ _NAMED = (
     "aliased_import as_pattern as_pattern_target assignment attribute block boolean_operator call case_clause "
     "case_pattern class_pattern comparison_operator concatenated_string conditional_expression default_parameter "
     "dictionary_splat_pattern dotted_name elif_clause else_clause except_clause expression_list false finally_clause "
-    "for_in_clause generator_expression if_clause integer keyword_pattern lambda_parameters list list_pattern "
-    "list_splat list_splat_pattern not_operator parameters parenthesized_expression pattern_list relative_import "
-    "splat_pattern string subscript true tuple tuple_pattern type type_parameter typed_default_parameter "
-    "typed_parameter union_pattern wildcard_import keyword_argument"
+    "for_in_clause generator_expression generic_type if_clause integer keyword_argument keyword_pattern "
+    "lambda_parameters list list_pattern list_splat list_splat_pattern not_operator parameters "
+    "parenthesized_expression pattern_list relative_import splat_pattern string subscript true tuple tuple_pattern "
+    "type type_parameter typed_default_parameter typed_parameter union_pattern wildcard_import"
 ).split()
 
 

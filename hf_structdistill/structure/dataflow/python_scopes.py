@@ -71,6 +71,8 @@ def _enter_type_parameters(w: Walker, generic: int, name: str) -> None:
         first = next((i for i in range(part, w.last[part]) if w.kinds[i] == w.n.identifier), None)
         if first is not None:
             w.bind_in(frame, first)
+    if w.bound is not None:
+        w.bound[frame.scope] = frame.bound
 
 
 def _leave_frame(w: Walker, a: None, b: None) -> None:
@@ -158,27 +160,28 @@ def comprehension(w: Walker, node: int) -> None:
     if not clauses:
         w.tasks.append((None, node + 1, w.last[node]))
         return
-    loops = node in w.walrus_nodes
+    w.later(_enter_comprehension, (node, clauses, elements), len(w.nodes))
+    for part in reversed(_iterables(w, clauses[0])):
+        w.scan(part)
+
+
+def _enter_comprehension(w: Walker, what: tuple[int, list[int], list[int]], first: int) -> None:
+    """With the first iterable evaluated, open the scope; push the other clauses and the element."""
+    node, clauses, elements = what
     frame = Frame(w.new_scope("comprehension", "", node), set())
     for clause in clauses:
-        if w.kinds[clause] == kinds["for_in_clause"]:
+        if w.kinds[clause] == w.n.kinds["for_in_clause"]:
             frame.bound.update(_target_names(w, clause))
-    done = Block()
-    w.later(_leave_comprehension, done if loops else None)
+    if w.bound is not None:
+        w.bound[frame.scope] = frame.bound
+    w.unit.frames.append(frame)
+    done = Block() if node in w.walrus_nodes else None
+    w.later(_leave_comprehension, done)
     for element in reversed(elements):
         w.scan(element)
     for clause in reversed(clauses[1:]):
-        w.later(_clause, (clause, frame), done if loops else None)
-    w.later(_enter_comprehension, (clauses[0], frame), done if loops else None)
-    iterable = _iterables(w, clauses[0])
-    w.later(_remember, frame)
-    for part in reversed(iterable):
-        w.scan(part)
-    frame.current[b""] = len(w.nodes)
-
-
-def _remember(w: Walker, a: Frame, b: None) -> None:
-    return
+        w.later(_clause, (clause, frame), done)
+    _bind_items(w, clauses[0], frame, first, done)
 
 
 def _target_names(w: Walker, clause: int) -> list[bytes]:
@@ -204,13 +207,6 @@ def _target(w: Walker, clause: int) -> int | None:
 def _iterables(w: Walker, clause: int) -> list[int]:
     named = w.tree.language.named_kinds
     return [p for p in w.parts(clause) if w.kinds[p] in named][1:]
-
-
-def _enter_comprehension(w: Walker, clause_and_frame: tuple[int, Frame], done: Block | None) -> None:
-    clause, frame = clause_and_frame
-    first = frame.current.pop(b"")
-    w.unit.frames.append(frame)
-    _bind_items(w, clause, frame, first, done)
 
 
 def _clause(w: Walker, clause_and_frame: tuple[int, Frame], done: Block | None) -> None:

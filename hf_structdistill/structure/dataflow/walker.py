@@ -33,7 +33,9 @@ Handlers = dict[int, Callable[["Walker", int], None]]
 class Walker:
     """State of one analysis. Occurrences are numbered in the order in which they are evaluated."""
 
-    def __init__(self, tree: SyntaxTree, handlers: Handlers, annotations: bool = False) -> None:
+    def __init__(
+        self, tree: SyntaxTree, handlers: Handlers, *, names: bool = False, annotations: bool = False
+    ) -> None:
         self.tree = tree
         self.source, self.kinds, self.last = tree.source, tree.kinds, tree.last
         self.starts, self.ends = tree.starts, tree.ends
@@ -53,8 +55,11 @@ class Walker:
         self.pending: list[tuple[int, int]] = []
         """(use, definition) found while the use itself was not settled yet."""
         self.scopes: list[Scope] = [Scope("module", "", 0, -1)]
+        self._scope_at: dict[int, int] = {}
         self.units: list[Unit] = []
-        self.used: list[set[bytes]] | None = [set()] if annotations else None
+        self.bound: dict[int, set[bytes]] | None = {} if names else None
+        """Names that comprehensions and type parameters bind, only for the scope table."""
+        self.used: list[set[bytes]] | None = [set()] if names else None
         """Names each scope mentions, only for the scope table."""
         self.module = self.unit = Unit(0, None)
         self.block = self.unit.block
@@ -293,7 +298,10 @@ class Walker:
     # -- units
 
     def new_scope(self, kind: str, name: str, node: int) -> int:
+        if node in self._scope_at:  # the second walk of a finally clause
+            return self._scope_at[node]
         parent = self.unit.frames[-1].scope if self.unit.frames else self.unit.scope
+        self._scope_at[node] = len(self.scopes)
         self.scopes.append(Scope(kind, name, self.starts[node], parent))
         if self.used is not None:
             self.used.append(set())
