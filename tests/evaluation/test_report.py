@@ -1,0 +1,212 @@
+"""The report: what it says, that nothing a model wrote can act in it, and how a real browser lays it out."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from tiny_students import PROBLEMS, answers, train_tokenizer
+
+from hf_structdistill.errors import InputError
+from hf_structdistill.evaluation import TokenExample, score_completions, token_example, write_report
+from hf_structdistill.evaluation.charts import line_chart, ticks
+from hf_structdistill.problems.problem import AssertTests, Problem
+from hf_structdistill.problems.prompting import student_prompt
+from hf_structdistill.structure import StructureAnnotator, TokenBytes
+
+HOSTILE = (
+    "```python\ndef double(n):\n"
+    "    return \"</pre></details><script>document.title='owned'</script><img src=x onerror=alert(1)>\"\n```\n"
+)
+LONG = "x" * 400
+CURVES = {
+    "plain": {"loss": [(i, 2 / (i + 1)) for i in range(50)]},
+    "structured": {"loss": [(i, 1.8 / (i + 1)) for i in range(50)], "dataflow_pointer": [(i, 1.0) for i in range(50)]},
+}
+
+
+@pytest.fixture(scope="module")
+def results():
+    problems = [*PROBLEMS, Problem(f"tiny/{LONG}", f"Say {LONG}.", AssertTests((f"assert {LONG}() == 1",)), LONG)]
+    plain = score_completions(problems, [HOSTILE, *answers(wrong=("total",))[1:], "no"], name="plain")
+    wide = f"```python\ndef {LONG}():\n    return 2  # {LONG}\n```\n"
+    structured = score_completions(problems, [*answers(), wide], name="structured")
+    return problems, [plain, structured]
+
+
+@pytest.fixture(scope="module")
+def report(results, tmp_path_factory):
+    problems, scored = results
+    examples = [
+        {
+            "title": "<b>bold</b>",
+            "tokens": ["def", " f", "</pre>", LONG],
+            "weights": [1.0, 0.5, 0.0, None],
+            "prompt": LONG,
+        }
+    ]
+    return write_report(
+        tmp_path_factory.mktemp("report"), scored, problems=problems, curves=CURVES, examples=examples,
+        settings={"sampling": {"max_new_tokens": 96}},
+    )  # fmt: skip
+
+
+class Collector(HTMLParser):
+    """Tags with their attributes, and whether every tag is closed in order."""
+
+    VOID = {"meta", "input", "line", "polyline", "circle"}
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.open = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+
+def test_html_is_self_contained_and_well_formed(report):
+    page = Collector()
+    page.feed(report["report.html"].read_text())
+    assert page.open == []
+    for tag, attributes in page.tags:
+        assert tag not in ("link", "img", "iframe")
+        assert not {"src", "srcset", "onerror", "onclick"} & set(attributes)
+        assert attributes.get("href", "#").startswith("#")
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert "http-equiv" in report["report.html"].read_text()
+
+
+def test_what_a_model_wrote_stays_text(report):
+    text = report["report.html"].read_text()
+    assert "<img src=x" not in text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+    assert "<b>bold</b>" not in text
+
+
+def test_the_report_says_what_was_measured(report, results):
+    text = report["report.md"].read_text()
+    assert "structured and plain cannot be told apart on pass@1" in text
+    assert re.search(r"\| passed \| 2 \| 4 \|", text)
+    assert "| tiny/total | failed | passed |" in text
+    html = report["report.html"].read_text()
+    for words in ("assert total([1, 2]) == 3", "dataflow_pointer", "Only structured passes", "Reference"):
+        assert words in html
+    summary = json.loads(report["results.json"].read_text())
+    assert summary["models"][1]["pass@k"]["1"] == 0.8
+    assert summary["sampling"] == {"max_new_tokens": 96}
+    assert summary["versions"]["transformers"]
+    assert summary["comparisons"][0]["metric"] == "pass@1"
+
+
+def test_samples_can_be_scored_again(report, results):
+    from hf_structdistill.evaluation.samples import completions_by_model, read_rows
+
+    problems, scored = results
+    path = report["samples.jsonl"]
+    grouped = completions_by_model(read_rows(path), problems, path, "unnamed")
+    again = score_completions(problems, grouped["plain"], name="plain")
+    assert [r.verdict.status for r in again.records] == [r.verdict.status for r in scored[0].records]
+
+
+def test_flat_curves_and_missing_parts(results, tmp_path):
+    problems, scored = results
+    paths = write_report(tmp_path, scored[:1], problems=problems, curves={"loss": [(1, 2.0), (2, float("nan"))]})
+    html = paths["report.html"].read_text()
+    assert "<figcaption>loss</figcaption>" in html
+    assert "plain solves 2 of 5 problems" in html
+    assert "Where the structure weight lies" not in html
+
+
+def test_bad_input_is_named(results, tmp_path):
+    problems, scored = results
+    with pytest.raises(InputError, match="at least one result"):
+        write_report(tmp_path, [], problems=problems)
+    with pytest.raises(InputError, match="same name"):
+        write_report(tmp_path, [scored[0], scored[0]], problems=problems)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_report(tmp_path / "file" / "sub", scored, problems=problems)
+    with pytest.raises(InputError, match="2 tokens but 1 weights"):
+        TokenExample("t", ["a", "b"], [1.0])
+
+
+def test_a_token_example_shows_what_the_loss_weighs():
+    tokenizer = train_tokenizer()
+    answer = answers()[1].replace("I write", "Ich schreibe 日本")  # characters that span several byte tokens
+    prompt, target = (tokenizer(text)["input_ids"] for text in (student_prompt(PROBLEMS[1]), answer))
+    annotator = StructureAnnotator(TokenBytes.from_tokenizer(tokenizer))
+    example = token_example(prompt + target, [-100] * len(prompt) + target, annotator, title="total")
+    assert "".join(example.tokens) == answer
+    weights = dict(zip(example.tokens, example.weights, strict=True))
+    assert weights["日"] is None
+    assert max(w for w in example.weights if w is not None) == 1.0
+    annotation = annotator.annotate(prompt + target, labels=[-100] * len(prompt) + target)
+    coloured = [w for w in example.weights if w is not None]
+    assert np.allclose(coloured, annotation.structure_score[annotation.code_mask])
+
+
+def test_ticks_are_round_and_cover_the_range():
+    assert ticks(0.13, 2.9, 4) == [0, 1, 2, 3]
+    assert ticks(5, 5, 4)[0] <= 5 <= ticks(5, 5, 4)[-1]
+    assert line_chart([[]], "empty") == "<p class='empty'>no values were logged</p>"
+
+
+# The page says how it was laid out: the width it needs, and what sticks out of the window.
+PROBE = """<script>addEventListener("load", () => {
+  for (const item of document.querySelectorAll("details")) item.open = true;
+  const width = document.documentElement.clientWidth;
+  const scrolls = (e) => e && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
+  const out = [...document.querySelectorAll("body *")].filter(
+    (e) => e.getBoundingClientRect().right > width + 1 && !scrolls(e));
+  const small = [...document.querySelectorAll("p, td, th, pre, summary, button")].filter(
+    (e) => e.checkVisibility() && parseFloat(getComputedStyle(e).fontSize) < 11);
+  parent.postMessage(JSON.stringify({ width, scroll: document.documentElement.scrollWidth,
+    out: out.map((e) => e.tagName + "." + e.className), small: small.length,
+    shown: document.getElementById("shown").textContent, owned: document.title === "owned" }), "*");
+});</script>"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_layout_in_a_browser(report, tmp_path, width):
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no chromium on this machine")
+    layout = browser_layout(chromium, report["report.html"].read_text(), tmp_path, width)
+    assert layout["width"] == width
+    assert layout["scroll"] <= width, f"the page is wider than the window: {layout['out']}"
+    assert layout["out"] == []
+    assert layout["small"] == 0
+    assert layout["shown"] == "5 of 5 shown"
+    assert not layout["owned"]
+
+
+def browser_layout(chromium, html, tmp_path, width):
+    """Lay the page out in a frame of the given width: a headless window of less than 500 pixels is widened."""
+    html = html.replace("script-src 'sha256", "script-src 'unsafe-inline' 'x-sha256").replace(
+        "</body>", PROBE + "</body>"
+    )
+    (tmp_path / "page.html").write_text(html)
+    holder = tmp_path / "holder.html"
+    holder.write_text(
+        f'<body style="margin:0"><iframe src="page.html" style="border:0;width:{width}px;height:900px"></iframe>'
+        "<script>addEventListener('message', (e) => { document.body.dataset.layout = e.data; })</script>"
+    )
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    flags += " --disable-component-update --disable-sync --hide-scrollbars --virtual-time-budget=5000 --dump-dom"
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    command = [chromium, *flags.split(), profile, f"--window-size={width + 40},1000", holder.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    found = re.search(r'data-layout="([^"]*)"', dom)
+    assert found, dom[:2000]
+    return json.loads(found.group(1).replace("&quot;", '"'))
