@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizer_families import CORPUS, encode, family
+from tokenizer_families import CORPUS, FAMILIES, encode, family
 
 from hf_structdistill.errors import InputError
 from hf_structdistill.structure import StructureAnnotator, TokenBytes, parse
@@ -321,20 +321,16 @@ def test_annotation_never_fails_and_points_backwards(name, data):
         assert not a.code_mask[np.array(labels, dtype=int) == -100].any()
 
 
-def test_real_tokenizers_see_the_same_data_flow():
-    """The defining token of each use, spelled out, whatever the tokens are."""
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_tokenizer_sees_the_same_data_flow(name):
+    """Uses and definitions by the line they stand on, whatever the tokens are."""
     source = (
         "def total(values):\n    result = 0\n    for value in values:\n        result += value\n    return result\n"
     )
-    text = f"Add up.\n\n```python\n{source}```\n"
-    for name in ("tekken", "mistral_sentencepiece"):
-        table = TokenBytes.from_tokenizer(family(name))
-        ids = encode(family(name), text)
-        a = StructureAnnotator(table).annotate(ids)
-        lines = table.bytes_of(ids).count
-        assert lines(b"\n") == text.count("\n")
-        offsets = table.offsets(ids)
-        where = {t: table.bytes_of(ids[:t]).count(b"\n") for t in range(len(ids))}
-        found = sorted((where[use], sorted(where[s] for s in defs)) for use, defs in flow(a).items())
-        assert found == [(5, [3]), (6, [4]), (6, [5])] or found == [(5, [3]), (6, [4]), (6, [5]), (7, [4, 6])]
-        assert offsets[-1] == len(table.bytes_of(ids))
+    table = TokenBytes.from_tokenizer(family(name))
+    ids = encode(family(name), f"```python\n{source}```\n")
+    a = StructureAnnotator(table).annotate(ids)
+    line = [table.bytes_of(ids[: token + 1]).rstrip().count(b"\n") for token in range(len(ids))]
+    found = sorted((line[use], sorted(line[source] for source in sources)) for use, sources in flow(a).items())
+    assert found == [(3, [1]), (4, [2]), (4, [3]), (5, [2, 4])]
+    assert (a.code_bytes, a.unparsed_bytes) == (len(source), 0)

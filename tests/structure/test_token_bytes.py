@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizer_families import CORPUS, FAMILIES, SPECIAL, SPELLS_SPACES_AS_SYMBOLS, byte_level, encode, family
+from tokenizer_families import (
+    CORPUS,
+    FAMILIES,
+    SPECIAL,
+    SPELLS_SPACES_AS_SYMBOLS,
+    byte_level,
+    encode,
+    family,
+    mistral_file,
+)
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from hf_structdistill.errors import InputError
@@ -104,6 +113,18 @@ def test_a_tiktoken_encoding_and_a_sentencepiece_processor():
     assert TokenBytes.from_tokenizer(encoding).bytes_of(encoding.encode("漢 = '🤖'\n")) == "漢 = '🤖'\n".encode()
     processor = family("mistral_sentencepiece")._model
     assert TokenBytes.from_tokenizer(processor).bytes_of(processor.encode("漢 = '🤖'\n")) == " 漢 = '🤖'\n".encode()
+
+
+def test_a_slow_tokenizer_of_transformers_with_a_sentencepiece_model():
+    from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
+
+    slow = SentencePieceBackend(vocab_file=mistral_file("tokenizer.model.v1"), unk_token="<unk>")
+    slow.add_tokens(["<|end é|>"], special_tokens=True)
+    table = TokenBytes.from_tokenizer(slow)
+    text = "def f(漢):\n\treturn '🤖'<|end é|>"
+    ids = slow(text, add_special_tokens=False)["input_ids"]
+    assert table.bytes_of(ids) == b" " + text.encode()
+    assert table.bytes_of(ids, skip_special=True) == b" " + text.encode().removesuffix("<|end é|>".encode())
 
 
 def test_added_tokens_rebuild_the_table():
