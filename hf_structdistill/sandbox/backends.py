@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,11 @@ main(json.loads(sys.argv[1]))
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start a worker's jail: command, environment, working folder and the zygote's settings."""
+    """How to start a worker's jail: command, environment and the zygote's settings."""
 
     command: list[str]
     config: dict[str, Any]
     environment: dict[str, str]
-    folder: str
 
 
 def interpreter() -> str:
@@ -54,7 +53,7 @@ def interpreter() -> str:
 
 def python(module: str, folder: str) -> list[str]:
     """Command that runs `main` of one of this folder's modules; its one argument is a JSON object."""
-    return [interpreter(), "-s", "-S", "-B", "-W", "ignore", "-c", BOOT.format(folder=folder, module=module)]
+    return [interpreter(), "-s", "-S", "-W", "ignore", "-c", BOOT.format(folder=folder, module=module)]
 
 
 def environment(home: str) -> dict[str, str]:
@@ -169,15 +168,17 @@ def bubblewrap(mode: str, sandbox: Path, size_mb: int = 64) -> list[str]:
 
 def launch(backend: str, limits: Limits, worker: int, folder: str | None) -> Launch:
     """How worker number `worker` starts its jail; `folder` is the candidates' working folder without bubblewrap."""
-    config: dict[str, Any] = {"limits": asdict(limits), "uid": None, "alone": backend == "bubblewrap"}
+    config: dict[str, Any] = {"limits": vars(limits), "uid": None, "alone": backend == "bubblewrap", "folder": folder}
     if backend == "bubblewrap":
         mode = working_mode()
         if mode == "root":
             config["uid"] = FIRST_UID + (os.getpid() * 64 + worker) % 100_000_000
         command = [*bubblewrap(mode, HERE, 4 * limits.file_mb), *python("zygote", INSIDE)]
-        return Launch(command, config, environment("/tmp"), "/")
+        from . import zygote  # noqa: F401  compiled here, so that the jail finds bytecode: its view is read-only
+
+        return Launch(command, config, environment("/tmp"))
     assert folder is not None
-    return Launch(python("zygote", str(HERE)), config, environment(folder), folder)
+    return Launch(python("zygote", str(HERE)), config, environment(folder))
 
 
 def worker_command(backend: str, limits: Limits, worker: int, folder: str | None) -> list[str]:
@@ -187,7 +188,6 @@ def worker_command(backend: str, limits: Limits, worker: int, folder: str | None
         "command": how.command,
         "zygote": how.config,
         "environment": how.environment,
-        "cwd": how.folder,
         "folder": folder,
     }
     return [*python("worker", str(HERE)), json.dumps(config)]

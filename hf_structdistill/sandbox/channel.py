@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-MAX_FRAME = 16 << 20
+MAX_FRAME = 32 << 20
 
 
 class ChannelError(Exception):
@@ -33,6 +33,10 @@ class Channel:
         if size > MAX_FRAME:
             raise ChannelError(f"a frame of {size} bytes")
         return self._read(size)
+
+    def pending(self) -> bool:
+        """Is there a whole frame that was read ahead?"""
+        return len(self._ahead) >= 4 and len(self._ahead) - 4 >= int.from_bytes(self._ahead[:4], "big")
 
     def _read(self, size: int) -> bytes | None:
         if len(self._ahead) < size:

@@ -21,10 +21,11 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
-from decimal import Decimal
-from fractions import Fraction
 from operator import is_
-from typing import Any
+
+TYPE_CHECKING = False  # `typing` itself would cost the start of every worker
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_DEPTH = 100
 MAX_NODES = 500_000  # containers in one message
@@ -35,12 +36,25 @@ SCALARS = {type(None), bool, int, float, str}
 MUTABLE = (list, dict, set, deque, bytearray)
 TYPES = {t.__name__: t for t in (*SCALARS, object, type, complex, bytes, bytearray, list, tuple, dict, set, frozenset)}
 TYPE_NAMES = {t: name for name, t in TYPES.items()}
-_VIEWS: dict[type, str] = {type({}.keys()): "k", type({}.values()): "v", type({}.items()): "n"}
+_VIEWS: dict[Any, str] = {type({}.keys()): "k", type({}.values()): "v", type({}.items()): "n"}
 _BASES: tuple[Any, ...] = (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, deque)
 
 
 class CodecError(ValueError):
     """A value that may not cross, or bytes that are no value."""
+
+
+def size(value: Any, enough: int) -> int:
+    """Number of elements in nested containers, counted no further than `enough`."""
+    total, ahead = 0, [value]
+    while ahead and total < enough:
+        item = ahead.pop()
+        if isinstance(item, (list, tuple, set, frozenset, dict)):
+            total += len(item)
+            parts = item.values() if isinstance(item, dict) else item
+            if not set(map(type, parts)) <= SCALARS:
+                ahead += [part for part in parts if type(part) not in SCALARS]
+    return total
 
 
 _dump = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
@@ -109,7 +123,7 @@ class Encoder:
             return self._items("d", [part for pair in value.items() for part in pair], depth)
         if type(value) is bytearray:
             return ["a", value.hex()]
-        return self._items({list: "l", set: "s"}.get(type(value), "q"), value, depth)
+        return self._items("l" if type(value) is list else "s" if type(value) is set else "q", value, depth)
 
     def _items(self, tag: str, items: Any, depth: int) -> list[Any]:
         if not self.long_ints and set(map(type, items)) <= SCALARS:
@@ -127,9 +141,9 @@ class Encoder:
             return ["g", *[self.wire(n) for n in (value.start, value.stop, value.step)]]
         if kind in _VIEWS:
             return self._items(_VIEWS[kind], list(value), depth)
-        if kind is Decimal:
+        if kind.__module__ == "decimal" and kind.__name__ == "Decimal":
             return ["D", str(value)]
-        if kind is Fraction:
+        if kind.__module__ == "fractions" and kind.__name__ == "Fraction":
             return ["F", self.wire(value.numerator), self.wire(value.denominator)]
         if isinstance(value, type):
             return ["y", TYPE_NAMES[value]] if value in TYPE_NAMES else self.opaque(value)
@@ -259,6 +273,18 @@ def _cut_short(items: list[Any]) -> Iterator[Any]:
     raise CodecError(f"an iterator with more than {MAX_ITEMS} items")
 
 
+def _decimal(items: list[Any]) -> Any:
+    from decimal import Decimal
+
+    return Decimal(_text(items[0]))
+
+
+def _fraction(items: list[Any]) -> Any:
+    from fractions import Fraction
+
+    return Fraction(*items)
+
+
 _MAKERS: dict[Any, Callable[[list[Any]], Any]] = {
     "t": tuple,
     "f": frozenset,
@@ -271,8 +297,8 @@ _MAKERS: dict[Any, Callable[[list[Any]], Any]] = {
     "v": lambda items: dict(enumerate(items)).values(),
     "n": lambda items: dict(items).items(),
     "g": lambda items: range(*items),
-    "D": lambda items: Decimal(_text(items[0])),
-    "F": lambda items: Fraction(*items),
+    "D": _decimal,
+    "F": _fraction,
 }
 
 

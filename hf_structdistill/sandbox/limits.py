@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import resource
-import signal
-from dataclasses import dataclass
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
-_libc = ctypes.CDLL(None, use_errno=True)
+_SIGKILL = 9
 
 
-@dataclass(frozen=True)
 class Limits:
     """Bounds of one candidate.
 
@@ -26,12 +22,21 @@ class Limits:
         processes: processes and threads at one time.
     """
 
-    cpu_seconds: float = 5.0
-    wall_seconds: float = 30.0
-    memory_mb: int = 1024
-    file_mb: int = 16
-    open_files: int = 64
-    processes: int = 32
+    def __init__(
+        self,
+        cpu_seconds: float = 5.0,
+        wall_seconds: float = 30.0,
+        memory_mb: int = 1024,
+        file_mb: int = 16,
+        open_files: int = 64,
+        processes: int = 32,
+    ):
+        self.cpu_seconds = cpu_seconds
+        self.wall_seconds = wall_seconds
+        self.memory_mb = memory_mb
+        self.file_mb = file_mb
+        self.open_files = open_files
+        self.processes = processes
 
 
 def clamp(kind: int, wanted: int) -> None:
@@ -42,13 +47,17 @@ def clamp(kind: int, wanted: int) -> None:
 
 
 def arm(limits: Limits) -> None:
-    """Put this process, and all it will start, under the limits."""
+    """Put this process, and all it will start, under the limits that do not add up over time."""
     clamp(resource.RLIMIT_CORE, 0)
     clamp(resource.RLIMIT_FSIZE, limits.file_mb << 20)
     clamp(resource.RLIMIT_NOFILE, limits.open_files)
     clamp(resource.RLIMIT_NPROC, limits.processes)
-    clamp(resource.RLIMIT_CPU, math.ceil(limits.cpu_seconds) + 1)  # the watcher is finer; this holds without it
     clamp(resource.RLIMIT_AS, limits.memory_mb << 20)
+
+
+def arm_cpu(seconds: float) -> None:
+    """The watcher is finer; this holds without it."""
+    clamp(resource.RLIMIT_CPU, math.ceil(seconds) + 1)
 
 
 def become(uid: int) -> None:
@@ -58,18 +67,24 @@ def become(uid: int) -> None:
     os.setresuid(uid, uid, uid)
 
 
+def _prctl(option: int, value: int) -> None:
+    import ctypes  # here: where nothing asks for it, every fork is cheaper by its pages
+
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
 def set_undumpable() -> None:
     """Refuse ptrace and /proc/<pid>/mem to other processes of the same user."""
-    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def set_subreaper() -> None:
     """Orphans below this process become its children."""
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent(parent: int) -> None:
     """Be killed when `parent` ends, also when it has ended already."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

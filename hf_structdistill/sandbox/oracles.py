@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False  # `typing` itself would cost the start of every worker
+if TYPE_CHECKING:
+    from typing import Any
 
 RTOL = 1e-7
 FLOAT_ATOL = 1e-6  # for floats in tasks that name no tolerance
@@ -83,9 +86,7 @@ def _digit_distance(answer: Any, expected: Any, arguments: tuple[Any, ...], atol
     return answer == sum(abs(int(a) - int(b)) for a, b in pairs)
 
 
-Compare = Callable[[Any, Any, "tuple[Any, ...]", float], bool]
-
-ORACLES: dict[str, Compare] = {
+ORACLES: dict[str, Callable[[Any, Any, tuple[Any, ...], float], bool]] = {
     "set_equal": _set_equal,
     "not_none": _not_none,
     "always_true": _always,

@@ -46,3 +46,14 @@ def descendants() -> list[int]:
         found += below
         ahead += below
     return found
+
+
+def empty(folder: str) -> None:
+    """Remove what is in a folder, as far as that is possible; links are not followed."""
+    for parent, folders, files in os.walk(folder, topdown=False):
+        for name in files + folders:
+            path = os.path.join(parent, name)
+            try:
+                os.unlink(path) if os.path.islink(path) or not os.path.isdir(path) else os.rmdir(path)
+            except OSError:
+                pass  # whoever asked looks whether anything is left

@@ -5,10 +5,13 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator, Sequence
 from reprlib import Repr
-from typing import Any
 
 from .channel import Channel, ChannelError
 from .codec import CodecError, Decoder, Encoder, dumps, loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 WINDOW = 32_000  # bytes of calls in flight: below any socket buffer, so neither side waits for the other
 _short = Repr()
@@ -60,8 +63,10 @@ class Candidate:
         """One operation in the candidate's process; arguments it changed are changed here too."""
         payload, containers = self._request(operation, operands, write_back=True)
         self._send(payload)
-        self.last = self._answer(containers)
-        return self.last
+        answer = self._answer(containers)
+        if operation != "load":
+            self.last = answer
+        return answer
 
     def call_each(self, function: Any, argument_lists: Sequence[Sequence[Any]]) -> Iterator[Any]:
         """Call once for each argument list, several calls in flight; yields answers, raises at the first exception."""
