@@ -36,7 +36,7 @@ class PythonNodes:
 
         self.identifier = named("identifier")
         self.comment = named("comment")
-        self.extras = frozenset({named("comment"), named("line_continuation")})
+        self.extras = frozenset({named("comment"), named("line_continuation"), ERROR_KIND})
         self.colon, self.equals, self.star, self.walrus = token(":"), token("="), token("*"), token(":=")
         self.dot, self.else_, self.as_, self.from_ = token("."), token("else"), token("as"), token("from")
         self.not_, self.and_, self.underscore = token("not"), token("and"), token("_")

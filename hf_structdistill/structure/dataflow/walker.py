@@ -167,7 +167,7 @@ class Walker:
     # -- nodes
 
     def parts(self, node: int) -> list[int]:
-        """Children of a node without comments and line continuations."""
+        """Children of a node without comments, line continuations and what did not parse."""
         last, kinds, extras = self.last, self.kinds, self.n.extras
         stop, found = last[node], []
         node += 1
