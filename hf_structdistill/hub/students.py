@@ -107,18 +107,24 @@ def is_hub_id(name: str) -> bool:
 
 
 def changed_settings(args: Any) -> dict[str, Any]:
-    """Fields of training arguments that differ from the declared defaults; paths, tokens and logging left out.
+    """Fields of training arguments that differ from the defaults; paths, tokens and logging left out.
 
-    The declarations are read rather than a fresh instance: one cannot be made on every machine (bf16 by default).
+    Compared with a fresh instance that has the same hardware flags: what is derived from them is no difference, and
+    without them one cannot be made on every machine (bf16 by default).
     """
+    declared = {
+        field.name: field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        for field in dataclasses.fields(args)
+    }
+    flags = {name: getattr(args, name) for name in ("use_cpu", "bf16", "fp16") if name in declared}
+    fresh = type(args)(output_dir=args.output_dir, **flags)
     changed = {}
-    for field in dataclasses.fields(args):
-        value = _plain(getattr(args, field.name, None))
-        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        if _PRIVATE.search(field.name) or value == _plain(default):
-            continue
-        if value is None or isinstance(value, bool | int | float | str):
-            changed[field.name] = value
+    for name, default in declared.items():
+        value = _plain(getattr(args, name, None))
+        expected = default if name in flags else getattr(fresh, name, None)
+        if not _PRIVATE.search(name) and value != _plain(expected) and value != _plain(default):
+            if value is None or isinstance(value, bool | int | float | str):
+                changed[name] = value
     return changed
 
 

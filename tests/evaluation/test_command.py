@@ -1,0 +1,175 @@
+"""`structdistill evaluate` from end to end: two students, resuming, rescoring, and what it refuses."""
+
+import gzip
+import json
+import shutil
+
+import pytest
+import typer
+from tiny_students import PROBLEMS, WRONG, answers
+from typer.testing import CliRunner
+
+from hf_structdistill.cli import evaluate as command
+from hf_structdistill.errors import InputError
+
+
+@pytest.fixture
+def run():
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    command.register(app)
+
+    def call(*arguments):
+        outcome = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+        if outcome.exception is not None and not isinstance(outcome.exception, SystemExit):
+            raise outcome.exception
+        return outcome
+
+    return call
+
+
+@pytest.fixture
+def benchmark_file(tmp_path):
+    path = tmp_path / "tiny.jsonl"
+    rows = [
+        {
+            "id": p.id,
+            "prompt": p.prompt,
+            "entry_point": p.entry_point,
+            "tests": p.tests.asserts,
+            "solution": p.reference,
+        }
+        for p in PROBLEMS
+    ]
+    path.write_text("".join(json.dumps({**row, "split": "test"}) + "\n" for row in rows))
+    return path
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_two_students_are_compared(run, benchmark_file, good_student, worse_student, tmp_path):
+    out = tmp_path / "out"
+    models = ("--model", worse_student, "--model", good_student)
+    shown = run(
+        *models, "--benchmark", benchmark_file, "--max-new-tokens", 100, "--bits-per-byte", "--out", out
+    ).output
+    assert "good and worse cannot be told apart on pass@1: 100.0% against 50.0%" in " ".join(shown.split())
+    assert str(out / "report.html") in shown
+    summary = results(out)
+    assert [model["pass@k"]["1"] for model in summary["models"]] == [0.5, 1.0]
+    assert summary["models"][1]["bits_per_byte"] > 0
+    assert summary["models"][1]["completion_tokens"] > 100
+    assert summary["sampling"]["max_new_tokens"] == 100
+    for name in ("results.json", "report.html", "report.md", "samples.jsonl", "settings.json"):
+        assert str(tmp_path.parent) not in (out / name).read_text(), f"{name} tells a path of this machine"
+
+
+def test_a_second_run_continues_and_generates_nothing_twice(run, benchmark_file, good_student, tmp_path):
+    out = tmp_path / "out"
+    options = ("--model", good_student, "--benchmark", benchmark_file, "--max-new-tokens", 100, "--out", out)
+    run(*options, "--limit", 2)
+    log = out / "completions.jsonl"
+    first = log.read_text()
+    assert len(first.splitlines()) == 2
+    log.write_text(first + '{"model": "good", "prob')  # killed while writing
+    run(*options)
+    lines = log.read_text().splitlines()
+    assert len(lines) == 4
+    assert log.read_text().startswith(first)
+    assert results(out)["models"][0]["pass@k"]["1"] == 1.0
+    # what is there is taken as it is: a doctored row is not generated again
+    doctored = [{**json.loads(line), "completion": "nothing"} for line in lines]
+    log.write_text("".join(json.dumps(row) + "\n" for row in doctored))
+    run(*options)
+    assert results(out)["models"][0]["counts"]["no_code"] == 4
+
+
+def test_other_settings_do_not_mix(run, benchmark_file, good_student, worse_student, tmp_path):
+    out, student = tmp_path / "out", tmp_path / "student"
+    shutil.copytree(good_student, student)
+    options = ("--model", student, "--benchmark", benchmark_file, "--limit", 1, "--out", out)
+    run(*options, "--max-new-tokens", 20)
+    before = (out / "completions.jsonl").read_text()
+    with pytest.raises(InputError, match=r"made with max_new_tokens=20; this run asks for max_new_tokens=30"):
+        run(*options, "--max-new-tokens", 30)
+    shutil.copy(worse_student / "model.safetensors", student)
+    with pytest.raises(InputError, match=r"student: fingerprint"):
+        run(*options, "--max-new-tokens", 20)
+    benchmark_file.write_text(benchmark_file.read_text().replace("Write double(n).", "Write double(n), please."))
+    shutil.copy(good_student / "model.safetensors", student)
+    with pytest.raises(InputError, match="the prompt of tiny/double has changed"):
+        run(*options, "--max-new-tokens", 20)
+    assert (out / "completions.jsonl").read_text() == before
+
+
+def test_samples_are_scored_without_a_model(run, benchmark_file, tmp_path):
+    path = tmp_path / "recorded.jsonl"
+    path.write_text(
+        "".join(
+            json.dumps({"task_id": p.id, "completion": a}) + "\n"
+            for p, a in zip(PROBLEMS, answers(wrong=("total",)), strict=True)
+        )
+    )
+    run("--samples", path, "--benchmark", benchmark_file, "--out", tmp_path / "out")
+    assert results(tmp_path / "out")["models"][0]["name"] == "recorded"
+    assert results(tmp_path / "out")["models"][0]["pass@k"]["1"] == 0.75
+    # and the file it wrote scores the same again
+    run("--samples", tmp_path / "out" / "samples.jsonl", "--benchmark", benchmark_file, "--out", tmp_path / "again")
+    assert results(tmp_path / "again")["models"][0]["scores"] == results(tmp_path / "out")["models"][0]["scores"]
+
+
+def test_several_samples_of_an_evalplus_file(run, benchmark_file, tmp_path):
+    rows = [
+        {"task_id": p.id, "solution": code} for p in PROBLEMS for code in (p.reference, WRONG.get(p.entry_point, ""))
+    ]
+    path = tmp_path / "samples.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run("--samples", path, "--benchmark", benchmark_file, "--out", tmp_path / "out")
+    (model,) = results(tmp_path / "out")["models"]
+    assert model["pass@k"]["1"] == 0.5
+    assert model["counts"]["samples"] == 8
+
+
+def test_humaneval_bodies_continue_their_prompt(run, shared_data, tmp_path):
+    with gzip.open(shared_data / "humaneval.jsonl.gz", "rt") as file:
+        rows = [json.loads(line) for line in file][:6]
+    path = tmp_path / "bodies.jsonl"
+    path.write_text(
+        "".join(json.dumps({"task_id": r["task_id"], "completion": r["canonical_solution"]}) + "\n" for r in rows)
+    )
+    source = ("--problems-file", shared_data / "humaneval.jsonl.gz", "--limit", 6)
+    run("--samples", path, "--benchmark", "humaneval", *source, "--out", tmp_path / "out")
+    assert results(tmp_path / "out")["models"][0]["pass@k"]["1"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--benchmark", "seed"), "Give either --model"),
+        (("--benchmark", "seed", "--model", "./missing"), "does not exist"),
+        (("--benchmark", "nonsense", "--model", "x"), "nonsense"),
+        (("--benchmark", "seed", "--samples", "missing.jsonl"), "missing.jsonl"),
+        (("--benchmark", "seed", "--model", "x", "--num-samples", "3"), "needs a --temperature"),
+        (("--benchmark", "seed", "--model", "x", "--prompt-format", "odd"), "--prompt-format"),
+        (("--benchmark", "missing.jsonl", "--model", "x"), "missing.jsonl"),
+    ],
+)
+def test_bad_input_is_one_line(run, tmp_path, arguments, message):
+    with pytest.raises(InputError, match=message) as caught:
+        run(*arguments, "--out", tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_samples_of_another_benchmark_are_refused(run, benchmark_file, tmp_path):
+    path = tmp_path / "samples.jsonl"
+    path.write_text('{"task_id": "Other/1", "solution": "x = 1"}\n')
+    with pytest.raises(InputError, match="none of its 1 rows belongs to the 4 problems"):
+        run("--samples", path, "--benchmark", benchmark_file, "--out", tmp_path / "out")
+    path.write_text('{"task_id": "tiny/double"}\n')
+    with pytest.raises(InputError, match=r"row 1: expected 'problem_id'.*'completion'"):
+        run("--samples", path, "--benchmark", benchmark_file, "--out", tmp_path / "out")
+    path.write_text("not json\n")
+    with pytest.raises(InputError, match=r"line 1: expected a JSON object"):
+        run("--samples", path, "--benchmark", benchmark_file, "--out", tmp_path / "out")
