@@ -39,8 +39,9 @@ class _KindTable:
                 self.roles[kind] = _STRING
             else:
                 self.roles[kind] = _PASS if name in _TRANSPARENT else _KEEP
-        by_name = {names[k]: k for k in sorted(named, reverse=True)}
-        self.canonical = {k: by_name.get(_SYNONYMS.get(name, ""), k) for k, name in names.items()}
+        # a grammar may have one type under several ids
+        first = {(names[k], k in named): k for k in sorted(names, reverse=True)}
+        self.canonical = {k: first[_SYNONYMS.get(n, n), k in named] for k, n in names.items()}
         self.interpolations = frozenset(k for k in named if names[k] in ("interpolation", "template_substitution"))
 
 
@@ -91,30 +92,32 @@ def subtrees(tree: SyntaxTree, numbers: dict[tuple, int]) -> dict[int, int]:
 def flows(graph: DataFlow) -> dict[tuple, int]:
     """Each distinct data-flow item of a program -> how often it occurs; empty where no value flows.
 
-    A variable is its number among those of its scope, in order of appearance; a definition is its number among those
-    of its variable. Items: a use (variable, definitions that reach it), and a definition (variable, number, such uses
-    in the order in which its value mentions them).
+    A variable is the nesting depth of its scope and its number among the scope's variables, in order of appearance; a
+    definition is its number among those of its variable. Items: a use (variable, definitions that reach it), and a
+    definition (variable, number, the uses its value is computed from, in order).
     """
-    numbers: dict[tuple[int, str], int] = {}
-    in_scope: dict[int, int] = {}
-    definitions: dict[int, int] = {}
-    made: dict[tuple[int, str], int] = {}
-    variables: list[int] = []
-    for i, occurrence in enumerate(graph.occurrences):
-        variable = (occurrence.scope, occurrence.name)
-        number = numbers.get(variable)
-        if number is None:
-            number = numbers[variable] = in_scope[occurrence.scope] = in_scope.get(occurrence.scope, -1) + 1
-        variables.append(number)
-        if occurrence.is_def:
-            definitions[i] = made[variable] = made.get(variable, -1) + 1
-    uses = {use: (variables[use], tuple([definitions[source] for source in sources])) for use, sources in graph.edges}
+    depths: list[int] = []
+    for scope in graph.scopes:
+        depths.append(depths[scope.parent] + 1 if scope.parent >= 0 else 0)
+    known: dict[tuple[int, str], list] = {}  # variable -> its identity, definitions so far
+    in_scope = [0] * len(depths)
+    variables: list[tuple[int, int]] = []
+    definitions: list[int] = []
+    for _, _, name, is_def, _, owner in graph.occurrences:
+        variable = known.get((owner, name))
+        if variable is None:
+            variable = known[owner, name] = [(depths[owner], in_scope[owner]), 0]
+            in_scope[owner] += 1
+        variables.append(variable[0])
+        definitions.append(variable[1])
+        variable[1] += is_def
+    uses = {use: (variables[use], tuple([definitions[made] for made in reaching])) for use, reaching in graph.edges}
     counts: dict[tuple, int] = {}
     item: tuple
     for item in uses.values():
         counts[item] = counts.get(item, 0) + 1
-    for definition, sources in graph.assignments:
-        item = (variables[definition], definitions[definition], *[uses[use] for use in sources if use in uses])
+    for made, sources in graph.assignments:
+        item = (variables[made], definitions[made], *[uses[use] for use in sources if use in uses])
         if len(item) > 2:
             counts[item] = counts.get(item, 0) + 1
     return counts

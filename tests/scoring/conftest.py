@@ -48,7 +48,11 @@ class Oracle:
         for seed in range(10):
             environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(sys.path)}
             done = subprocess.run(
-                [sys.executable, str(_WORKER), str(source)], env=environment, capture_output=True, text=True, check=True
+                [sys.executable, str(_WORKER), str(source)],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
             )
             by_seed.append(json.loads(done.stdout))
         return [(min(values), max(values)) for values in zip(*by_seed, strict=True)]

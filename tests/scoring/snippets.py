@@ -44,7 +44,8 @@ JAVASCRIPT = [
 var q = add(1, 2); q++; --q;
 while (q < 10) { q *= 2; if (q === 7) break; }
 do { q -= 1; } while (q > 0);""",
-    """class Point { constructor(x, y = x) { this.x = x; this.y = y; } get norm() { return this.x ** 2 + this.y ** 2; } }
+    """class Point { constructor(x, y = x) { this.x = x; this.y = y; }
+  get norm() { return this.x ** 2 + this.y ** 2; } }
 const {a, b: [c, d = 1]} = make(); [x, y] = [y, x];""",
     "for (k in obj) { out[k] = obj[k]; } for (var n = 0; n < 3; ++n) for (var m = n; m < 3; m++) s = s + m * n;",
     "try { f(x) } catch (e) { x = e } finally { g(x) } switch (x) { case 1: y = x; break; default: y = 2 }",
@@ -95,8 +96,15 @@ RUST = [
 fn again() { let mut n = 3; loop { n = n - 1; if n == 0 { break; } } }""",
     """struct P { x: f64, y: f64 }
 impl P { fn norm(&self) -> f64 { let q = self.x; let r = q * q + self.y; r.sqrt() } }""",
-    'fn f(s: String) -> usize { let t = s; let u = t.len(); println!("{}", u); if let Some(c) = t.chars().next() { u } else { 0 } }',
-    "fn g(n: u32) -> u32 { let f = |a: u32| a + n; let mut m = f(n); for i in 0..m { m = i; for j in i..m { m += j; } } m }",
+    """fn f(s: String) -> usize {
+    let t = s; let u = t.len(); println!("{}", u);
+    if let Some(c) = t.chars().next() { u } else { 0 }
+}""",
+    """fn g(n: u32) -> u32 {
+    let f = |a: u32| a + n; let mut m = f(n);
+    for i in 0..m { m = i; for j in i..m { m += j; } }
+    m
+}""",
 ]
 
 SNIPPETS = {"go": GO, "java": JAVA, "javascript": JAVASCRIPT, "rust": RUST}
