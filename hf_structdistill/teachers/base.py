@@ -6,9 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..problems import Problem
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,34 @@ class Reply:
     error: str | None = None
 
 
-class Teacher(Protocol):
-    """Any source of replies. `immediate` says that a reply costs nothing, so that many may go to disk at once."""
+Answer = tuple[Request, Reply]
 
-    immediate: bool
+
+class Teacher(Protocol):
+    """Any source of replies."""
 
     def requests(self, problem: Problem) -> Sequence[Request]:
         """What this teacher would be asked about `problem`; empty where it has nothing to say."""
         ...
 
-    def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[tuple[Request, Reply]]:
-        """Answer, in any order, each as soon as it is there."""
+    def resume(self, answered: Iterable[Reply]) -> None:
+        """Told before asking which replies earlier runs have, for teachers that count what they spend."""
         ...
+
+    def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[list[Answer]]:
+        """Answer in any order: each list holds what has come in since the last, and goes to disk at once."""
+        ...
+
+
+def batches(items: Iterable[Item], largest: int = 256, first: int = 16) -> Iterator[list[Item]]:
+    """Lists that double from `first` up to `largest`: the first results come soon, starting costs little later."""
+    size = min(first, largest)
+    batch: list[Item] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) >= size:
+            yield batch
+            batch = []
+            size = min(2 * size, largest)
+    if batch:
+        yield batch

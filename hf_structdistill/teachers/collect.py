@@ -13,13 +13,11 @@ from ..problems import Problem
 from ..problems.extraction import extract_code
 from ..sandbox import verify
 from ..sandbox.verdict import Verdict
-from .base import Reply, Request, Teacher
+from .base import Reply, Request, Teacher, batches
 from .journal import Journal
 from .redaction import redact
 from .scores import add_scores
 from .trace import Trace
-
-FIRST_BATCH, LARGEST_BATCH = 16, 256  # what goes to disk at a time, and so what a kill can cost
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage ("replies", "verified"), how many are done and how many there are."""
@@ -142,9 +140,10 @@ def _gather(
     done = total - sum(map(len, open_requests))
     refused: list[tuple[Request, str]] = []
     report("replies", done, total)
-    for (teacher, _), requests in zip(asked, open_requests, strict=True):
+    for (teacher, everything), requests in zip(asked, open_requests, strict=True):
         pairs = ((request, problems[request.problem_id]) for request in requests)
-        for batch in _batches(teacher.replies(pairs), LARGEST_BATCH if teacher.immediate else 1):
+        teacher.resume(_reply(record) for r in everything if (record := journal.get("reply", r.key)))
+        for batch in teacher.replies(pairs):
             answered = [(request, reply) for request, reply in batch if reply.error is None]
             refused += [(request, redact(reply.error)) for request, reply in batch if reply.error is not None]
             journal.append(_reply_record(request, reply) for request, reply in answered)
@@ -157,8 +156,12 @@ def _reply_record(request: Request, reply: Reply) -> dict[str, Any]:
     return {"kind": "reply", "key": request.key, "request": asdict(request), "reply": asdict(reply)}
 
 
+def _reply(record: Mapping[str, Any]) -> Reply:
+    return Reply(**record["reply"])
+
+
 def _trace(request: Request, problem: Problem, record: Mapping[str, Any]) -> Trace:
-    reply = Reply(**record["reply"])
+    reply = _reply(record)
     trace = Trace(
         problem_id=problem.id,
         teacher=request.teacher,
@@ -196,7 +199,7 @@ def _judge(
     total = len(set(keys))
     done = total - len(waiting)
     report("verified", done, total)
-    for batch in _batches(waiting.items(), LARGEST_BATCH):
+    for batch in batches(waiting.items()):
         judged = [problem for _, (problem, _) in batch]
         verdicts = verify(judged, [code for _, (_, code) in batch], workers=workers)
         journal.append(
@@ -225,17 +228,3 @@ def _verdict(journal: Journal, key: str) -> Verdict:
     record = journal.get("verdict", key)
     assert record is not None  # _judge wrote it
     return Verdict(**{name: value for name, value in record.items() if name not in ("kind", "key")})
-
-
-def _batches(items: Iterable[Any], largest: int) -> Iterator[list[Any]]:
-    """Batches that double up to `largest`: the first results come soon, and starting costs little later."""
-    size = min(FIRST_BATCH, largest)
-    batch: list[Any] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) >= size:
-            yield batch
-            batch = []
-            size = min(2 * size, largest)
-    if batch:
-        yield batch

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InputError
 from ..problems import Problem
 from ..problems.rows import read_rows, require
-from .base import Reply, Request
+from .base import Answer, Reply, Request, batches
 
 RECIPES = ("backward", "forward")
 
@@ -41,8 +41,6 @@ class RecordedTeacher:
     Raises:
         InputError: a missing or empty file, a row without an id or without any reply.
     """
-
-    immediate = True
 
     def __init__(self, path: str | Path, *, label: str | None = None, recipes: Sequence[str] = RECIPES) -> None:
         unknown = set(recipes) - set(RECIPES)
@@ -107,20 +105,21 @@ class RecordedTeacher:
             sample=sample,
         )
 
-    def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[tuple[Request, Reply]]:
-        for request, problem in requests:
-            row = self._of(problem)[request.sample]
-            if request.recipe == "backward":
-                yield request, Reply(row["plan"])
-                continue
-            usage = row.get("usage") or {}
-            yield (
-                request,
-                Reply(
-                    row["response"],
-                    reasoning_content=row.get("reasoning_content"),
-                    prompt_tokens=usage.get("prompt_tokens"),
-                    completion_tokens=usage.get("completion_tokens"),
-                    finish_reason=row.get("finish_reason"),
-                ),
-            )
+    def resume(self, answered: Iterable[Reply]) -> None:
+        """Nothing is spent here."""
+
+    def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[list[Answer]]:
+        yield from batches((request, self._reply(request, problem)) for request, problem in requests)
+
+    def _reply(self, request: Request, problem: Problem) -> Reply:
+        row = self._of(problem)[request.sample]
+        if request.recipe == "backward":
+            return Reply(row["plan"])
+        usage = row.get("usage") or {}
+        return Reply(
+            row["response"],
+            reasoning_content=row.get("reasoning_content"),
+            prompt_tokens=usage.get("prompt_tokens"),
+            completion_tokens=usage.get("completion_tokens"),
+            finish_reason=row.get("finish_reason"),
+        )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..problems import Problem
 from ..problems.prompting import format_completion, student_prompt
-from .base import Reply, Request
+from .base import Answer, Reply, Request, batches
 
 SCRIPTED_LABEL = "scripted listops teacher"
 SEED_LABEL = "a very large language model, 2026"
@@ -22,8 +22,6 @@ class ScriptedTeacher:
         mistakes: also give, as a second sample of recipe "mistake", the wrong solution that the problem brings
             along. It is verified like any other reply, and becomes the `rejected` side of a pair.
     """
-
-    immediate = True
 
     def __init__(self, *, mistakes: bool = True) -> None:
         self.recipes = ("forward", "mistake") if mistakes else ("forward",)
@@ -43,8 +41,14 @@ class ScriptedTeacher:
             if recipe == "forward" or problem.metadata.get("wrong_solution")
         ]
 
-    def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[tuple[Request, Reply]]:
-        for request, problem in requests:
-            code = problem.reference if request.recipe == "forward" else problem.metadata["wrong_solution"]
-            assert code is not None  # requests() asked for none without
-            yield request, Reply(format_completion(problem.metadata["reasoning"], code), finish_reason="stop")
+    def resume(self, answered: Iterable[Reply]) -> None:
+        """Nothing is spent here."""
+
+    def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[list[Answer]]:
+        yield from batches((request, self._reply(request, problem)) for request, problem in requests)
+
+    @staticmethod
+    def _reply(request: Request, problem: Problem) -> Reply:
+        code = problem.reference if request.recipe == "forward" else problem.metadata["wrong_solution"]
+        assert code is not None  # requests() asked for none without
+        return Reply(format_completion(problem.metadata["reasoning"], code), finish_reason="stop")

@@ -81,7 +81,7 @@ def test_a_refused_request_is_told_and_tried_again(tmp_path, seed_problems):
         def replies(self, requests):
             for request, problem in requests:
                 if not self.calm and problem.id == seed_problems[1].id:
-                    yield request, Reply("", error="503 overloaded, key hf_abcdefghijklmnopqrstuvwxyz")
+                    yield [(request, Reply("", error="503 overloaded, key hf_abcdefghijklmnopqrstuvwxyz"))]
                 else:
                     yield from super().replies([(request, problem)])
 

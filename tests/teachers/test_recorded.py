@@ -12,7 +12,7 @@ from hf_structdistill.teachers import RecordedTeacher, ScriptedTeacher
 
 def replies(teacher, problems):
     asked = [(request, problem) for problem in problems for request in teacher.requests(problem)]
-    return list(teacher.replies(asked))
+    return [answer for batch in teacher.replies(asked) for answer in batch]
 
 
 def write(path, rows):

@@ -1,0 +1,300 @@
+"""A teacher behind an endpoint: Inference Providers, TGI, vLLM, anything that speaks OpenAI's chat completions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import queue
+import random
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..problems import Problem
+from .base import Answer, Reply, Request
+from .limits import AdaptiveLimit, Budget
+from .recipes import ASKED, render_recipe
+
+if TYPE_CHECKING:
+    from huggingface_hub import AsyncInferenceClient
+
+OVERLOADED = (429, 503)
+PASSING = (408, 409, 425, 429, 500, 502, 503, 504)
+LONGEST_WAIT = 120.0  # seconds, also where an endpoint asks for more
+CHARACTERS_PER_TOKEN = 3  # low on purpose: what a prompt may cost at most, before the endpoint has counted
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """Why a call gave no reply: whether to try again, whether the endpoint is overloaded, how long it asks to wait."""
+
+    reason: str
+    again: bool
+    overloaded: bool = False
+    retry_after: float | None = None
+    fatal: bool = False
+
+
+class InferenceTeacher:
+    """Asks a chat model through huggingface_hub's AsyncInferenceClient, many requests at a time.
+
+    Args:
+        model: Hub id, or the name the endpoint knows the model by.
+        base_url: an OpenAI-compatible endpoint, e.g. "http://localhost:8000/v1"; Inference Providers if not given.
+        revision: commit of the model, where known; part of each request's key.
+        recipes: out of "forward" and "backward"; `recipe_folder` may override their templates.
+        temperatures: one sample for each. Sample i is asked with seed `seed + i`.
+        max_tokens: of a completion.
+        concurrency: requests in flight at most; lowered while the endpoint says that it is overloaded.
+        retries: how often a request is sent again after a passing failure, with waits that double from `backoff`
+            seconds up to two minutes, or as long as the endpoint's Retry-After says.
+        timeout: seconds for one call.
+        budget: stops before it would be exceeded; what is then not asked is told as refused.
+
+    Raises:
+        InputError: unknown recipe; on asking: the endpoint does not know the model, or refuses the token.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        provider: Any = None,
+        token: str | None = None,
+        revision: str | None = None,
+        recipes: Sequence[str] = ("forward",),
+        recipe_folder: Path | None = None,
+        temperatures: Sequence[float] = (0.2,),
+        top_p: float | None = None,
+        max_tokens: int = 2048,
+        seed: int = 0,
+        concurrency: int = 32,
+        retries: int = 6,
+        backoff: float = 1.0,
+        timeout: float = 600.0,
+        budget: Budget | None = None,
+    ) -> None:
+        unknown = [recipe for recipe in recipes if recipe not in ASKED]
+        if unknown or not recipes:
+            raise InputError(f"Expected recipes out of {', '.join(ASKED)}, found '{', '.join(unknown)}'.")
+        self.model, self.base_url, self.provider, self._token = model, base_url, provider, token
+        self.revision, self.recipes, self.recipe_folder = revision, tuple(recipes), recipe_folder
+        self.temperatures, self.top_p, self.max_tokens, self.seed = tuple(temperatures), top_p, max_tokens, seed
+        self.concurrency, self.retries, self.backoff, self.timeout = concurrency, retries, backoff, timeout
+        self.budget = budget or Budget()
+
+    def requests(self, problem: Problem) -> Sequence[Request]:
+        return [
+            Request(
+                problem_id=problem.id,
+                teacher=self.model,
+                recipe=recipe,
+                messages=({"role": "user", "content": render_recipe(recipe, problem, self.recipe_folder)},),
+                revision=self.revision,
+                sampling=self._sampling(temperature, sample),
+                sample=sample,
+            )
+            for recipe in self.recipes
+            if recipe != "backward" or problem.reference is not None
+            for sample, temperature in enumerate(self.temperatures)
+        ]
+
+    def _sampling(self, temperature: float, sample: int) -> dict[str, Any]:
+        chosen = {"temperature": temperature, "max_tokens": self.max_tokens, "seed": self.seed + sample}
+        return chosen if self.top_p is None else {**chosen, "top_p": self.top_p}
+
+    def resume(self, answered: Iterable[Reply]) -> None:
+        """Count what earlier runs spent."""
+        for reply in answered:
+            self.budget.spend(reply)
+
+    def most_tokens(self, request: Request) -> tuple[int, int]:
+        """The most prompt and completion tokens a request can use."""
+        characters = sum(len(message["content"].encode()) for message in request.messages)
+        return characters // CHARACTERS_PER_TOKEN + 16, self.max_tokens
+
+    def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[list[Answer]]:
+        """Answer as replies come in. The event loop lives in a thread of its own and ends with the iterator."""
+        waiting = [request for request, _ in requests]
+        if not waiting:
+            return
+        arrived: queue.Queue[Answer | BaseException | None] = queue.Queue()
+        stop = threading.Event()
+        thread = threading.Thread(target=self._run, args=(waiting, arrived, stop), daemon=True)
+        thread.start()
+        try:
+            running = True
+            while running:
+                batch: list[Answer] = []
+                item = arrived.get()
+                while isinstance(item, tuple):
+                    batch.append(item)
+                    try:
+                        item = arrived.get_nowait()
+                    except queue.Empty:
+                        break
+                if batch:
+                    yield batch
+                if isinstance(item, BaseException):
+                    raise item
+                running = item is not None
+        finally:
+            stop.set()
+            thread.join(timeout=10)
+
+    def _run(self, waiting: list[Request], arrived: queue.Queue[Any], stop: threading.Event) -> None:
+        try:
+            asyncio.run(self._ask_all(waiting, arrived, stop))
+        except BaseException as error:  # handed to the thread that reads, which raises it
+            arrived.put(error)
+        arrived.put(None)
+
+    async def _ask_all(self, waiting: list[Request], arrived: queue.Queue[Any], stop: threading.Event) -> None:
+        from huggingface_hub import AsyncInferenceClient
+
+        where = {"base_url": self.base_url} if self.base_url else {"model": self.model, "provider": self.provider}
+        limit = AdaptiveLimit(self.concurrency)
+        queued = iter(waiting)
+        async with AsyncInferenceClient(token=self._token, timeout=self.timeout, **where) as client:
+
+            async def work() -> None:
+                for request in queued:  # shared: each worker takes the next one
+                    if stop.is_set():
+                        return
+                    arrived.put((request, await self._answer(client, limit, request)))
+
+            workers = [asyncio.create_task(work()) for _ in range(min(self.concurrency, len(waiting)))]
+            watch = asyncio.create_task(_until(stop))
+            done = asyncio.gather(*workers)
+            try:
+                await asyncio.wait([done, watch], return_when=asyncio.FIRST_COMPLETED)
+                if done.done():
+                    done.result()
+            finally:
+                for task in (*workers, watch):
+                    task.cancel()
+                await asyncio.gather(*workers, watch, return_exceptions=True)
+
+    async def _answer(self, client: AsyncInferenceClient, limit: AdaptiveLimit, request: Request) -> Reply:
+        most = self.most_tokens(request)
+        trouble = _Trouble("never sent", again=True)
+        for attempt in range(self.retries + 1):
+            started = await limit.acquire()
+            if not await self._held(most):
+                await limit.release(started, overloaded=False)
+                return Reply("", error=f"not asked: the budget is used up ({self.budget.tokens} tokens spent)")
+            overloaded, retry_after = False, None
+            try:
+                reply = await self._call(client, request)
+                self.budget.spend(reply)
+                return reply
+            except Exception as error:
+                trouble = _trouble(error)
+                overloaded, retry_after = trouble.overloaded, trouble.retry_after
+            finally:
+                self.budget.free(*most)
+                await limit.release(started, overloaded=overloaded, retry_after=retry_after)
+            if trouble.fatal:
+                raise InputError(trouble.reason)
+            if not trouble.again:
+                break
+            if attempt < self.retries:
+                await asyncio.sleep(self._wait(attempt, trouble.retry_after))
+        return Reply("", error=trouble.reason)
+
+    async def _held(self, most: tuple[int, int]) -> bool:
+        """Set the cost aside; waits while requests in flight may still use less than was set aside for them."""
+        while not self.budget.hold(*most):
+            if not self.budget.any_held:
+                return False
+            await asyncio.sleep(0.02)
+        return True
+
+    def _wait(self, attempt: int, retry_after: float | None) -> float:
+        if retry_after is not None:
+            return retry_after + random.uniform(0, 0.1 * self.backoff)
+        return min(LONGEST_WAIT, self.backoff * 2**attempt) * random.uniform(0.5, 1.0)
+
+    async def _call(self, client: AsyncInferenceClient, request: Request) -> Reply:
+        sampling = dict(request.sampling)
+        output = await client.chat_completion(
+            [dict(message) for message in request.messages],
+            # an endpoint of one's own needs the model's name in the body
+            **({"extra_body": {"model": self.model}} if self.base_url else {}),
+            **sampling,
+        )
+        choices = output.choices or []
+        if not choices:
+            raise ValueError("a reply without choices")
+        message, usage = choices[0].message, output.usage
+        if message.content is None and _thoughts(message) is None:
+            raise ValueError("a reply without content")
+        return Reply(
+            text=message.content or "",
+            reasoning_content=_thoughts(message),
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            completion_tokens=usage.completion_tokens if usage else None,
+            finish_reason=choices[0].finish_reason,
+        )
+
+
+def _thoughts(message: Any) -> str | None:
+    """The reasoning that some servers send beside the content, under either name."""
+    return message.get("reasoning_content") or message.get("reasoning")
+
+
+async def _until(stop: threading.Event) -> None:
+    while not stop.is_set():
+        await asyncio.sleep(0.1)
+
+
+def _trouble(error: Exception) -> _Trouble:
+    """What an exception of a call means. Exceptions that no endpoint can cause are raised again."""
+    from huggingface_hub.errors import HTTPError
+
+    response = getattr(error, "response", None)
+    if response is not None:
+        return _bad_status(response.status_code, response.headers.get("Retry-After"), str(error))
+    if type(error).__name__ == "OfflineModeIsEnabled":
+        return _Trouble("HF_HUB_OFFLINE is set, which forbids asking an endpoint; unset it.", False, fatal=True)
+    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
+        return _Trouble("malformed JSON from the endpoint", again=True)
+    if isinstance(error, (HTTPError, OSError, TimeoutError)):
+        return _Trouble(f"{type(error).__name__}: {error}".strip(": "), again=True)
+    if isinstance(error, (ValueError, TypeError, KeyError, AttributeError)):
+        # what the client's parser makes of a reply in another form
+        return _Trouble(f"a reply in another form: {error}", again=True)
+    raise error
+
+
+def _bad_status(status: int, retry_after: str | None, text: str) -> _Trouble:
+    first_line = next((line for line in text.splitlines() if line.strip()), f"status {status}")
+    if status in (401, 403):
+        return _Trouble(
+            f"The endpoint refused the token ({status}); run `hf auth login`, or set HF_TOKEN.", False, fatal=True
+        )
+    if status == 404:
+        return _Trouble(f"The endpoint does not know this model or path (404): {first_line}", False, fatal=True)
+    return _Trouble(first_line, status in PASSING, status in OVERLOADED, _seconds(retry_after))
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After as seconds: a number, or an HTTP date."""
+    if retry_after is None:
+        return None
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        import datetime
+
+        try:
+            when = parsedate_to_datetime(retry_after)
+        except ValueError:
+            return None
+        seconds = (when - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_WAIT)

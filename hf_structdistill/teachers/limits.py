@@ -1,0 +1,107 @@
+"""How fast an endpoint may be asked, and how much may be spent on it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+
+from .base import Reply
+
+
+class AdaptiveLimit:
+    """Bounds the requests in flight: an overloaded answer takes a third of the bound away, good ones give it back.
+
+    Additive increase, multiplicative decrease, as in TCP. Answers to requests that were sent before the last decrease
+    do not decrease again. Belongs to one event loop.
+    """
+
+    DECREASE = 2 / 3
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.bound = float(most)
+        self.in_flight = 0
+        self._changed = asyncio.Condition()
+        self._not_before = 0.0
+        self._decreased_at = 0.0
+
+    async def acquire(self) -> float:
+        """Wait for a place; returns when the request starts (`time.monotonic`)."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.in_flight < max(1, int(self.bound)))
+            self.in_flight += 1
+        while (wait := self._not_before - time.monotonic()) > 0:
+            await asyncio.sleep(wait + random.uniform(0, 0.05))
+        return time.monotonic()
+
+    async def release(self, started: float, *, overloaded: bool, retry_after: float | None = None) -> None:
+        """Give the place back, and say how it went."""
+        async with self._changed:
+            self.in_flight -= 1
+            if overloaded:
+                if started > self._decreased_at:
+                    self.bound = max(1.0, self.bound * self.DECREASE)
+                    self._decreased_at = time.monotonic()
+                if retry_after is not None:
+                    self._not_before = max(self._not_before, time.monotonic() + retry_after)
+            else:
+                self.bound = min(float(self.most), self.bound + 1 / self.bound)
+            self._changed.notify_all()
+
+
+@dataclass
+class Budget:
+    """Counts tokens and money, and says when there is not enough left for another request.
+
+    Attributes:
+        max_tokens: prompt and completion tokens together; None for no limit.
+        max_cost: in the currency of the prices; None for no limit.
+        price_in, price_out: for a million prompt or completion tokens.
+    """
+
+    max_tokens: int | None = None
+    max_cost: float | None = None
+    price_in: float = 0.0
+    price_out: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    _held_tokens: int = 0
+    _held_cost: float = 0.0
+
+    def price(self, prompt: int, completion: int) -> float:
+        return (prompt * self.price_in + completion * self.price_out) / 1e6
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def cost(self) -> float:
+        return self.price(self.prompt_tokens, self.completion_tokens)
+
+    @property
+    def any_held(self) -> bool:
+        return self._held_tokens > 0
+
+    def hold(self, prompt: int, completion: int) -> bool:
+        """Set aside the most that a request can use; False where that is more than is left."""
+        tokens, cost = prompt + completion, self.price(prompt, completion)
+        if self.max_tokens is not None and self.tokens + self._held_tokens + tokens > self.max_tokens:
+            return False
+        if self.max_cost is not None and self.cost + self._held_cost + cost > self.max_cost:
+            return False
+        self._held_tokens += tokens
+        self._held_cost += cost
+        return True
+
+    def free(self, prompt: int, completion: int) -> None:
+        """Take back what `hold` set aside."""
+        self._held_tokens -= prompt + completion
+        self._held_cost -= self.price(prompt, completion)
+
+    def spend(self, reply: Reply) -> None:
+        """Count what a reply used."""
+        self.prompt_tokens += reply.prompt_tokens or 0
+        self.completion_tokens += reply.completion_tokens or 0
