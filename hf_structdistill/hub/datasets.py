@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -132,18 +133,24 @@ def _write_config(out: Path, name: str, rows: list[dict[str, Any]]) -> dict[str,
         splits.setdefault(split, []).append(row)
     for split, part in splits.items():
         folder.mkdir(exist_ok=True)
-        _write_parquet(folder / f"{split}-00000-of-00001.parquet", part)
+        _write_parquet(folder, split, part)
     return {split: len(splits[split]) for split in ("train", "validation") if split in splits}
 
 
-def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+def _write_parquet(folder: Path, split: str, rows: list[dict[str, Any]]) -> None:
+    """Write one file, named by its content.
+
+    datasets 5.2 keys its cache of a local folder by the configs in the card, not by the files' times or sizes: under a
+    constant name or a pattern, loading a folder that was written anew gives the old rows.
+    """
     import pyarrow
     from pyarrow import parquet
 
     table = pyarrow.Table.from_pylist(rows, schema=_schema(rows[0]))
-    partial = path.with_suffix(".partial")
+    partial = folder / f"{split}.partial"
     parquet.write_table(table, partial)
-    os.replace(partial, path)
+    content = hashlib.sha256(partial.read_bytes()).hexdigest()[:12]
+    os.replace(partial, folder / f"{split}-{content}.parquet")
 
 
 def _schema(row: Mapping[str, Any]) -> Any:
@@ -221,6 +228,7 @@ def _card(
         "trace_dataset.md.jinja",
         title=title,
         counts=counts,
+        files={name: {split: _file_of(out / name, split) for split in parts} for name, parts in counts.items()},
         licence=licence or (licences.pop() if len(licences) == 1 else "other"),
         size_category=_size_category(sum(counts.get("traces", {}).values())),
         sources=sources,
@@ -243,6 +251,11 @@ def _card(
         command=command,
         versions={name: metadata.version(name) for name in ("hf-structdistill", "tree-sitter-python", "datasets")},
     )
+
+
+def _file_of(folder: Path, split: str) -> str:
+    (file,) = folder.glob(f"{split}-*.parquet")
+    return file.name
 
 
 def _middling(examples: Sequence[Example]) -> Example | None:
