@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import transformers
 from datasets import Dataset, disable_progress_bars, load_dataset
 from rich.console import Console
 from rich.table import Table
@@ -47,7 +47,6 @@ class DemoSettings:
 
 def run_demo(settings: DemoSettings, out: Path) -> None:
     """Run every stage, print the table, and say where everything is."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the demo must not reach for the network
     _quiet_libraries()
     console = Console()
     _claim_folder(out, settings)
@@ -81,6 +80,7 @@ def run_demo(settings: DemoSettings, out: Path) -> None:
 
 def _quiet_libraries() -> None:
     disable_progress_bars()  # our own bars say the same in fewer lines
+    transformers.utils.logging.disable_progress_bar()
     for name in ("transformers", "trl", "accelerate", "bitsandbytes", "datasets"):
         logging.getLogger(name).setLevel(logging.ERROR)
 

@@ -93,7 +93,7 @@ def training_settings(arm: Arm, epochs: float, seed: int) -> dict[str, Any]:
         weight_decay=0.1,
         max_length=MAX_LENGTH,
         train_sampling_strategy="group_by_length",
-        gradient_checkpointing=False,
+        activation_checkpointing=False,
         bf16=False,
         use_cpu=True,
         logging_steps=10,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,10 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the student's weights and of the order of the data.")] = 0,
 ) -> None:
     """Run the demo."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the demo must not reach for the network
+    # Threads that spin while waiting slow a busy machine several times over; read once, when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
     from ..errors import InputError
     from ._demo_run import DemoSettings, run_demo
 

@@ -74,6 +74,8 @@ def evaluate(
         completions = run.complete(model)
         settings = {"sampling": {**sampling, "num_samples": num_samples}, "prompt_format": run.formats}
     results = [_score(name, found, workers) for name, found in completions.items()]
+    answered = {record.problem_id for result in results for record in result.records}
+    problems = [problem for problem in problems if problem.id in answered]
     paths = write_report(folder, results, problems=problems, settings=settings)
     _print_results(results, paths)
 

@@ -104,7 +104,7 @@ def settings(folder: Any, **kwargs: Any) -> dict[str, Any]:
         "max_length": None,
         "bf16": False,
         "use_cpu": True,
-        "gradient_checkpointing": False,
+        "activation_checkpointing": False,
         "logging_steps": 1,
         "save_strategy": "no",
         "disable_tqdm": True,
