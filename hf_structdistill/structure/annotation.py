@@ -39,7 +39,7 @@ class Annotation:
             definition 1; other names and literals 0.5; punctuation 0.25; layout, comments, docstrings, everything
             below an ERROR node and everything outside code 0.
         code_mask: (T,) bool, tokens with at least one byte of code, layout and comments included.
-        ancestor_types: (T, k) int64, types of the first k ancestors of the token's node, nearest first, as indices
+        ancestor_types: (T, k) int64, types of the token's node's first k named ancestors, nearest first, as indices
             into `StructureAnnotator.node_type_names`; -100 where there is none.
         dataflow_uses: (N,) int64, first token of each use that has a reaching definition before it, ascending.
         dataflow_sources: (N, C) int64, first tokens of the use's reaching definitions, ascending, -1 padded.
@@ -217,6 +217,12 @@ class AlignedProgram:
             nodes[short[over]] = -1
             short = short[self._ends[nodes[short]] <= anchors[short]]
         nodes[self.begin >= self.end] = -1
+        inside = (blank & (nodes >= 0)).nonzero()[0]
+        if inside.size:
+            found = nodes[inside]
+            # A node has children where the next one in preorder is its child.
+            layout = (self.parents[found + 1] == found) & ~self.tables.textual[self.kinds[found]]
+            nodes[inside[layout]] = -1
         return nodes
 
     @cached_property
@@ -248,11 +254,18 @@ class AlignedProgram:
         return scores
 
     def ancestors(self, nodes: np.ndarray, depth: int) -> np.ndarray:
-        """(tokens, depth) types of the ancestors of `nodes`, nearest first."""
+        """(tokens, depth) types of the named ancestors of `nodes`, nearest first."""
+        types = self.tables.types[self.kinds]
+        parents = self.parents
+        unnamed = types[parents] == IGNORED
+        if np.count_nonzero(unnamed) > 2:  # more than the root's and the last entry's: Python's "is not" has parts
+            parents = parents.copy()
+            while (unnamed := (types[parents] == IGNORED) & (parents >= 0)).any():
+                parents[unnamed] = parents[parents[unnamed]]
         chain = np.empty((depth, len(nodes)), dtype=np.int64)
         for level in range(depth):
-            chain[level] = nodes = self.parents[nodes]
-        return self.tables.types[self.kinds][chain].T
+            chain[level] = nodes = parents[nodes]
+        return types[chain].T
 
     def first_tokens(self, positions: np.ndarray) -> np.ndarray:
         """Index, among the region's tokens, of the token that holds each byte."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizer_families import CORPUS, FAMILIES, encode, family
 
@@ -147,6 +147,11 @@ def test_white_space_in_a_string_with_escapes_is_content():
     assert a.structure_score[4] == 0.5 and types(annotator, a, 4)[0] == "string"
 
 
+def test_only_named_ancestors_count():
+    a, annotator = annotate(["```\n", "x = 1", "\ny = x", " is", " not", " None", "\n```"], num_ancestors=2)
+    assert types(annotator, a, 3) == types(annotator, a, 4) == ["comparison_operator", "assignment"]
+
+
 def test_below_an_error_there_is_no_structure():
     pieces = ["```\n", "x", " = ", "1", "\n", "y", " =", " =", " 2", "\n", "z", " = ", "x", "\n", "```"]
     a, annotator = annotate(pieces)
@@ -252,6 +257,9 @@ def smallest_nodes(tree) -> list[int]:
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=40, deadline=None)
 @given(source=sources)
+@example(
+    source="    return resultif x:\n\ty = (a[0])\n    def push(self): self.append(item)"
+)  # ERROR that starts blank
 def test_the_node_of_a_token_is_the_smallest_over_its_first_solid_byte(name, source):
     table = TokenBytes.from_tokenizer(family(name))
     ids = encode(family(name), "```\n" + source)
@@ -293,10 +301,11 @@ def test_ancestors_and_scores_follow_the_tree(name, source):
         solid = [b for b in span if tree.source[b : b + 1].strip()]
         if not solid:
             continue
-        up = [tree.kind_name(i) for i in tree.ancestors(painted[solid[0]])] if painted[solid[0]] >= 0 else []
-        if "ERROR" in [*up, tree.kind_name(painted[solid[0]])]:
-            up = []
-        assert types(annotator, a, token) == up[:3]
+        node = painted[solid[0]]
+        up = [i for i in tree.ancestors(node) if tree.is_named(i)] if node >= 0 else []
+        names = [tree.kind_name(i) for i in up]
+        broken = "ERROR" in [*names, tree.kind_name(node)]
+        assert types(annotator, a, token) == ([] if broken else names[:3])
     assert (a.structure_score >= 0).all() and (a.structure_score <= 1).all()
     assert not a.structure_score[~a.code_mask].any()
 
