@@ -31,7 +31,7 @@ def choose_format(model: str, prompt_format: str) -> str:
     """
     if prompt_format == "plain":
         return "plain"
-    recorded = recorded_format(Path(model))
+    recorded = recorded_format(model)
     if prompt_format == "auto" and recorded is not None:
         return recorded
     has_template = _has_chat_template(model)
@@ -40,17 +40,19 @@ def choose_format(model: str, prompt_format: str) -> str:
     return "chat" if has_template else "plain"
 
 
-def recorded_format(folder: Path) -> str | None:
-    """The prompt format in the metadata of the student's card, where there is one."""
-    from huggingface_hub import ModelCard
+def recorded_format(model: str) -> str | None:
+    """The prompt format in the metadata of the student's card, in its folder or on the Hub; None where none is."""
+    import yaml
+    from huggingface_hub import hf_hub_download, metadata_load
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    card = folder / "README.md"
-    if not card.is_file():
-        return None
+    card = Path(model) / "README.md"
     try:
-        recorded = ModelCard.load(card, ignore_metadata_errors=True).data.get("structdistill")
-    except ValueError:  # somebody else's README
-        return None
+        if not Path(model).is_dir():
+            card = Path(hf_hub_download(model, "README.md"))
+        recorded = (metadata_load(card) or {}).get("structdistill") if card.is_file() else None
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError, yaml.YAMLError):
+        return None  # no card, no network, or somebody else's README: the tokenizer decides
     found = recorded.get("prompt_format") if isinstance(recorded, dict) else None
     return found if found in ("plain", "chat") else None
 

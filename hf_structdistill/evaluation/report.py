@@ -21,6 +21,7 @@ from ..errors import InputError
 from ..problems.loading import BENCHMARKS
 from ..problems.problem import Problem
 from . import summary
+from .by_source import HEADER, source_rows
 from .charts import line_chart
 from .compare import compare_results
 from .examples import TokenExample
@@ -75,6 +76,8 @@ def write_report(
         "rows": summary.score_rows(results, comparisons),
         "count_rows": summary.count_rows(results),
         "detail_rows": summary.detail_rows(results),
+        "source_header": HEADER,
+        "source_rows": [row.cells() for row in source_rows(results, problems)] if _several_sources(problems) else [],
         "comparisons": comparisons,
         "charts": _charts(_by_component(curves or {}, names)),
         "facts": facts,
@@ -253,6 +256,10 @@ def _charts(components: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]
         spans = {run: (points[0], points[-1]) for run, points in lines.items() if points}
         charts.append({"name": component, "svg": drawn, "ends": ends, "spans": spans, "runs": runs})
     return charts
+
+
+def _several_sources(problems: Sequence[Problem]) -> bool:
+    return len({problem.source for problem in problems}) > 1
 
 
 def _title(problems: Sequence[Problem]) -> str:

@@ -94,8 +94,8 @@ def completions_by_model(
 ) -> dict[str, list[list[str]]]:
     """Group the rows of a samples file by student, a list of samples for each problem.
 
-    Reads our own rows (`problem_id`, `completion`, `model`) and evalplus' (`task_id`, `solution` or `completion`).
-    A problem without a row gets an empty list.
+    Reads our own rows (`problem_id`, `completion`, `model`), evalplus' (`task_id`, `solution` or `completion`) and
+    recorded replies (`response`). A problem without a row gets an empty list.
 
     Raises:
         InputError: a row without those fields, or no row that belongs to one of the problems.
@@ -127,7 +127,7 @@ def row_text(row: Mapping[str, Any], problem: Problem | None) -> str | None:
     """The completion of a row. A bare body that continues the prompt's code (HumanEval) is put behind it."""
     if row.get("solution") is not None:
         return str(row["solution"])
-    text = row.get("completion")
+    text = row.get("completion", row.get("response"))
     if text is None:
         return None
     text = str(text)

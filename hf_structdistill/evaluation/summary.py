@@ -53,7 +53,7 @@ def second_line(comparisons: Sequence[Comparison]) -> str:
     sentences = []
     for other in dict.fromkeys(comparison.other for comparison in comparisons):
         shapes = [c for c in comparisons if c.other == other and c.metric in ("syntax", "dataflow", "parses")]
-        clauses = [f"{METRICS[c.metric]} {_direction(c)} ({difference_text(c)})" for c in shapes]
+        clauses = [f"{METRICS[c.metric]} {_direction(c)}" for c in shapes]
         if clauses:
             sentences.append(f"{other} against {shapes[0].base}: " + "; ".join(clauses) + ".")
     return " ".join(sentences)
@@ -74,9 +74,10 @@ def _pass_sentence(c: Comparison) -> str:
 
 
 def _direction(c: Comparison) -> str:
-    if not c.distinguishable:
-        return "not distinguishable"
-    return "higher" if c.difference > 0 else "lower"
+    if not c.better and not c.worse:
+        return "the same on every problem"
+    word = ("higher" if c.difference > 0 else "lower") if c.distinguishable else "not distinguishable"
+    return f"{word} ({difference_text(c)})"
 
 
 def score_rows(results: Sequence[EvaluationResult], comparisons: Sequence[Comparison]) -> list[Row]:
