@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 OVERLOADED = (429, 503)
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504)
 LONGEST_WAIT = 120.0  # seconds, also where an endpoint asks for more
+LONGEST_REASON = 400  # characters of an endpoint's complaint
 CHARACTERS_PER_TOKEN = 3  # low on purpose: what a prompt may cost at most, before the endpoint has counted
 
 
@@ -273,14 +274,14 @@ def _trouble(error: Exception) -> _Trouble:
 
 
 def _bad_status(status: int, retry_after: str | None, text: str) -> _Trouble:
-    first_line = next((line for line in text.splitlines() if line.strip()), f"status {status}")
+    said = f"{status}: {' '.join(text.split())}"[:LONGEST_REASON]
     if status in (401, 403):
         return _Trouble(
             f"The endpoint refused the token ({status}); run `hf auth login`, or set HF_TOKEN.", False, fatal=True
         )
     if status == 404:
-        return _Trouble(f"The endpoint does not know this model or path (404): {first_line}", False, fatal=True)
-    return _Trouble(first_line, status in PASSING, status in OVERLOADED, _seconds(retry_after))
+        return _Trouble(f"The endpoint does not know this model or path ({said})", False, fatal=True)
+    return _Trouble(said, status in PASSING, status in OVERLOADED, _seconds(retry_after))
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -1,0 +1,246 @@
+"""InferenceTeacher against a real HTTP server on loopback: faults, kills, limits. Nothing is patched."""
+
+import json
+import multiprocessing
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hf_structdistill.errors import InputError
+from hf_structdistill.problems import load_problems
+from hf_structdistill.problems.prompting import format_completion
+from hf_structdistill.teachers import collect_traces
+from hf_structdistill.teachers.inference import InferenceTeacher, _seconds
+from hf_structdistill.teachers.limits import Budget
+
+sys.path.insert(0, str(Path(__file__).parent))
+from chat_server import request_key  # noqa: E402
+
+PRELOAD = [
+    "hf_structdistill.teachers.collect",
+    "hf_structdistill.teachers.inference",
+    "hf_structdistill.scoring",
+    "huggingface_hub.inference._generated._async_client",
+    "jinja2",
+]
+
+
+def problems(count, *, tests=False):
+    """Seed problems; without tests no sandbox is needed."""
+    chosen = load_problems("seed", split="train", limit=count)
+    return chosen if tests else [replace(problem, tests=None) for problem in chosen]
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Starts clients quickly: a fork server that has imported everything, and was not told to stay offline."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    offline = os.environ.pop("HF_HUB_OFFLINE", None)
+    try:
+        starter = context.Process(target=int)
+        starter.start()
+        starter.join()
+        yield context
+    finally:
+        if offline is not None:
+            os.environ["HF_HUB_OFFLINE"] = offline
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Starts chat servers; ends those it started."""
+    started = []
+
+    def start(answers=None, **options):
+        folder = tmp_path / f"server{len(started)}"
+        folder.mkdir()
+        if answers is None:
+            answers = {
+                p.entry_point: {"content": format_completion(p.metadata["reasoning"], p.reference)}
+                for p in load_problems("seed")
+            }
+        (folder / "answers.json").write_text(json.dumps(answers))
+        command = [sys.executable, Path(__file__).with_name("chat_server.py")]
+        for name, value in {
+            "answers": folder / "answers.json",
+            "log": folder / "log",
+            "port-file": folder / "port",
+        }.items():
+            command += [f"--{name}", value]
+        for name, value in options.items():
+            command += [f"--{name}", str(value)]
+        process = subprocess.Popen(command)
+        started.append(process)
+        while not (folder / "port").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        url = f"http://127.0.0.1:{(folder / 'port').read_text()}/v1"
+        return url, folder / "log"
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def client(channel, url, out, count, tests, options):
+    """Runs in a process of its own: one collect_traces, its result or its error sent back."""
+    budget = Budget(**options.pop("budget", {}))
+    options = {"backoff": 0.02, "token": "x" * 10, **options}
+    try:
+        teacher = InferenceTeacher("test/teacher", base_url=url, budget=budget, **options)
+        collected = collect_traces(problems(count, tests=tests), [teacher], out, workers=1)
+        channel.send((collected, budget.tokens))
+    except InputError as error:
+        channel.send(error)
+
+
+def run(processes, url, out, count=10, tests=False, **options):
+    here, there = processes.Pipe()
+    process = processes.Process(target=client, args=(there, url, str(out), count, tests, options))
+    process.start()
+    there.close()
+    result = here.recv()
+    process.join()
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def events(log, event):
+    return [r["key"] for r in map(json.loads, log.read_text().splitlines()) if r["event"] == event]
+
+
+def test_replies_are_asked_for_judged_and_counted(processes, server, tmp_path):
+    url, log = server()
+    collected, tokens = run(processes, url, tmp_path / "o", 6, tests=True)
+    assert [trace.verdict.status for trace in collected.traces] == ["passed"] * 6
+    trace = collected.traces[0]
+    assert trace.teacher == "test/teacher" and trace.tokens == 50 and trace.finish_reason == "stop"
+    assert dict(trace.sampling) == {"temperature": 0.2, "max_tokens": 2048, "seed": 0}
+    assert "must define `" in trace.messages[0]["content"] and trace.reasoning.startswith("1.")
+    assert tokens == 6 * 150 and len(events(log, "sent")) == 6
+
+
+def test_passing_faults_are_met_with_another_try(processes, server, tmp_path):
+    faults = "429,500,disconnect,malformed,empty,429-date,other"
+    url, log = server(faults=faults)
+    collected, _ = run(processes, url, tmp_path / "o", 21)
+    assert len(collected.traces) == 21 and not collected.refused
+    assert all(trace.code for trace in collected.traces)
+    assert set(Counter(events(log, "arrived")).values()) == {2}
+
+
+def test_what_keeps_failing_is_told_and_never_stored(processes, server, tmp_path):
+    url, log = server(faults="500,always")
+    collected, _ = run(processes, url, tmp_path / "o", 4, retries=2)
+    assert not collected.traces and len(collected.refused) == 4
+    assert all("400" in reason and "not this prompt" in reason for _, reason in collected.refused)
+    assert not (tmp_path / "o" / "journal.jsonl").read_text()
+
+
+def test_a_refused_token_ends_the_run_with_what_to_do(processes, server, tmp_path):
+    url, _ = server(faults="401")
+    with pytest.raises(InputError, match="hf auth login"):
+        run(processes, url, tmp_path / "o", 4)
+
+
+def test_an_endpoint_that_is_not_there(processes, tmp_path):
+    collected, _ = run(processes, "http://127.0.0.1:9/v1", tmp_path / "o", 2, retries=1)
+    assert len(collected.refused) == 2 and "Connect" in collected.refused[0][1]
+
+
+def test_thoughts_refusals_and_truncated_replies(processes, server, tmp_path):
+    first, second, third, fourth = problems(4)
+    code = format_completion("", first.reference)
+    url, _ = server(
+        {
+            first.entry_point: {"content": code, "reasoning_content": "1. I think."},
+            second.entry_point: {"content": "1. So\n\n```python\ndef f(", "finish_reason": "length"},
+            third.entry_point: {"content": f"<think>Let me see.</think>\n{format_completion('', third.reference)}"},
+        }
+    )
+    collected, _ = run(processes, url, tmp_path / "o", 4)
+    found = {trace.problem_id: trace for trace in collected.traces}
+    assert found[first.id].reasoning == "1. I think." and found[first.id].extraction == "ok"
+    assert (found[second.id].extraction, found[second.id].finish_reason) == ("unclosed_fence", "length")
+    assert found[third.id].reasoning == "Let me see."
+    assert found[fourth.id].extraction == "no_code"
+
+
+def test_several_samples_and_recipes_are_different_requests(processes, server, tmp_path):
+    url, log = server()
+    options = {"temperatures": (0.0, 0.8), "recipes": ("forward", "backward")}
+    collected, _ = run(processes, url, tmp_path / "o", 3, **options)
+    assert len(collected.traces) == 12 and len({trace.key for trace in collected.traces}) == 12
+    assert len(set(events(log, "sent"))) == 12
+    backward = [trace for trace in collected.traces if trace.recipe == "backward"]
+    reference = {problem.id: problem.reference for problem in problems(3)}
+    assert all(trace.code == reference[trace.problem_id] for trace in backward)
+    again, _ = run(processes, url, tmp_path / "o", 3, **options)
+    assert again.resumed == 12 and len(events(log, "arrived")) == 12
+
+
+def test_the_bound_follows_what_the_endpoint_can_take(processes, server, tmp_path):
+    url, log = server(capacity=6, latency=0.02)
+    collected, _ = run(processes, url, tmp_path / "o", 120, concurrency=40, retries=30)
+    assert len(collected.traces) == 120
+    # without adapting, 34 of 40 requests are turned away each round
+    assert len(events(log, "sent")) == 120 and len(events(log, "arrived")) <= 1.75 * 120
+
+
+def test_a_budget_is_never_exceeded(processes, server, tmp_path):
+    url, log = server(latency=0.01)
+    options = {"budget": {"max_tokens": 5000}, "max_tokens": 60}
+    collected, tokens = run(processes, url, tmp_path / "o", 60, **options)
+    assert tokens <= 5000 and len(collected.traces) + len(collected.refused) == 60
+    assert 15 <= len(collected.traces) <= 33
+    assert all("budget" in reason for _, reason in collected.refused)
+    before = len(events(log, "sent"))
+    again, tokens = run(processes, url, tmp_path / "o", 60, **options)
+    assert tokens <= 5000  # what earlier runs spent counts
+    assert len(events(log, "sent")) - before <= 5
+
+
+def test_killed_at_twenty_moments_nothing_is_lost_and_nothing_paid_twice(processes, server, tmp_path):
+    url, log = server(latency=0.05)
+    out, count, rng = tmp_path / "o", 160, random.Random(3)
+    journal = out / "journal.jsonl"
+    here, there = processes.Pipe()
+    kills = []
+    for _ in range(20):
+        process = processes.Process(target=client, args=(there, url, str(out), count, False, {"concurrency": 2}))
+        process.start()
+        size = journal.stat().st_size if journal.exists() else 0
+        while process.is_alive() and (not journal.exists() or journal.stat().st_size <= size):
+            time.sleep(0.002)
+        time.sleep(rng.random() * 0.15)
+        assert process.is_alive(), "the run ended before it could be killed"
+        process.kill()
+        process.join()
+        answered = [json.loads(line) for line in journal.read_bytes().split(b"\n")[:-1]]
+        held = {request_key(list(r["request"]["messages"]), r["request"]["sampling"]["seed"]) for r in answered}
+        time.sleep(0.08)  # what was on its way to the server has arrived
+        kills.append((held, len(events(log, "arrived"))))
+    collected, _ = run(processes, url, out, count)
+    assert len(collected.traces) == count and not collected.refused
+    arrived = events(log, "arrived")
+    for held, mark in kills:
+        assert not held & set(arrived[mark:]), "a reply that was on disk was asked for again"
+    assert [len(held) for held, _ in kills] == sorted(len(held) for held, _ in kills)
+    records = Counter(json.loads(line)["key"] for line in journal.read_text().splitlines() if '"reply"' in line)
+    assert set(records.values()) == {1}
+
+
+def test_retry_after_in_both_forms():
+    assert _seconds("3") == 3.0 and _seconds(None) is None and _seconds("soon") is None
+    assert _seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+    assert _seconds("999999") == 120.0
