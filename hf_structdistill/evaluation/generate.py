@@ -257,8 +257,24 @@ def _generation_config(model: Any, tokenizer: Any, temperature: float, top_p: fl
         ends.update(own.eos_token_id if isinstance(own.eos_token_id, list) else [own.eos_token_id])
     ends.discard(None)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else next(iter(ends), 0)
-    sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0} if temperature > 0 else {}
-    config = GenerationConfig(eos_token_id=sorted(ends) or None, pad_token_id=pad, use_cache=True, **sampling)
+    # generate() fills whatever is None here from the model's own generation config, and chat models ship one that
+    # samples and penalises repetition: say everything, or "greedy" is not.
+    config = GenerationConfig(
+        do_sample=temperature > 0,
+        temperature=temperature if temperature > 0 else 1.0,
+        top_p=top_p if temperature > 0 else 1.0,
+        top_k=0 if temperature > 0 else 50,  # 50 is the library's default, unused and unremarked when greedy
+        typical_p=1.0,
+        epsilon_cutoff=0.0,
+        eta_cutoff=0.0,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        num_beams=1,
+        min_length=0,
+        eos_token_id=sorted(ends) or None,
+        pad_token_id=pad,
+        use_cache=True,
+    )
     if model.device.type == "cpu" and getattr(model, "_can_compile_fullgraph", False):
         # A growing cache is copied at every step: a third of the time on a CPU. (On a GPU "static" also compiles.)
         config.cache_implementation = "static"

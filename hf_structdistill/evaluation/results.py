@@ -103,9 +103,9 @@ class EvaluationResult:
 
     @property
     def pass_at_1_interval(self) -> tuple[float, float]:
-        """95 %: Wilson for one sample a problem, bootstrap over problems for several."""
+        """95%: Wilson where every problem passes wholly or not at all, else bootstrap over problems."""
         rates = list(self.pass_rates().values())
-        if self.samples_per_problem <= 1:
+        if all(rate in (0.0, 1.0) for rate in rates):
             return wilson_interval(round(sum(rates)), len(rates))
         return bootstrap_interval(rates)
 

@@ -30,6 +30,17 @@ def test_a_batch_gives_what_single_prompts_give(good_student):
     assert together == alone
 
 
+def test_greedy_is_greedy_whatever_the_model_ships(good_student):
+    """generate() fills gaps from the model's generation config; Qwen's samples and penalises repetition."""
+    model, tokenizer = load_student(good_student)
+    before = generate_completions(model, tokenizer, PROMPTS, max_new_tokens=60)
+    model.generation_config.update(do_sample=True, temperature=9.0, top_k=3, repetition_penalty=3.0)
+    model.generation_config.update(no_repeat_ngram_size=2, min_length=200)
+    assert generate_completions(model, tokenizer, PROMPTS, max_new_tokens=60) == before
+    sampled = generate_completions(model, tokenizer, PROMPTS, max_new_tokens=60, temperature=0.01)
+    assert sampled == before
+
+
 def test_max_new_tokens_cuts(good_student):
     model, tokenizer = load_student(good_student)
     text = generate_completions(model, tokenizer, PROMPTS[:1], max_new_tokens=5)[0]
