@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from ..errors import InputError
+from ._teachers import Asking, confirm_cost, make_teachers, spent
 
 if TYPE_CHECKING:
     from ..problems import Problem
@@ -24,8 +25,9 @@ GUARDED = ("mbpp", "mbpp_plus", "humaneval")
 
 HELP = """Make a data set of verified traces: problems in, teacher replies run against the tests, Parquet and card out.
 
-Teachers: `scripted` (listops and seed problems), `recorded:FILE` (replies in JSON lines). Give --teacher several
-times for several. After an interruption the same command goes on where it stopped.
+Teachers: `scripted` (listops and seed problems), `recorded:FILE` (replies in JSON lines), or the id of a model, asked
+through Inference Providers or at --base-url. Give --teacher several times for several. After an interruption the same
+command goes on where it stopped, and pays for nothing twice.
 """
 
 
@@ -38,13 +40,30 @@ def traces(
     problems: Annotated[
         str, typer.Option(help="Benchmark (mbpp, mbpp_plus, humaneval, seed, listops), or a .jsonl/.parquet file.")
     ],
-    teacher: Annotated[list[str], typer.Option(help="scripted, or recorded:FILE. Repeatable.")],
+    teacher: Annotated[list[str], typer.Option(help="scripted, recorded:FILE, or a model id. Repeatable.")],
     out: Annotated[Path, typer.Option(help="Folder of the data set and of the journal.")],
     problems_file: Annotated[Path | None, typer.Option(help="Read the benchmark from this file, not the Hub.")] = None,
     split: Annotated[str | None, typer.Option(help="Official split; the training split by default.")] = None,
     revision: Annotated[str | None, typer.Option(help="Revision of the benchmark on the Hub.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most this many problems.")] = None,
-    recipes: Annotated[str, typer.Option(help="Which recipes of a recorded file to use.")] = "backward,forward",
+    recipes: Annotated[
+        str, typer.Option(help="forward, backward; by default forward, and both of a recorded file.")
+    ] = "",
+    recipe_folder: Annotated[Path | None, typer.Option(help="Your own templates, <recipe>.jinja.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint of a model teacher.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Inference Provider of a model teacher.")] = None,
+    teacher_revision: Annotated[str | None, typer.Option(help="Commit of the model, where known.")] = None,
+    temperature: Annotated[list[float] | None, typer.Option(help="One sample for each. Repeatable.")] = None,
+    max_new_tokens: Annotated[int, typer.Option(help="Of one reply.")] = 2048,
+    seed: Annotated[int, typer.Option(help="Of the first sample.")] = 0,
+    concurrency: Annotated[int, typer.Option(help="Requests in flight at most.")] = 32,
+    max_tokens_total: Annotated[int | None, typer.Option(help="Stop before more tokens are used.")] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="Stop before more is spent, at --price-in/--price-out.")
+    ] = None,
+    price_in: Annotated[float, typer.Option(help="Price of a million prompt tokens.")] = 0.0,
+    price_out: Annotated[float, typer.Option(help="Price of a million completion tokens.")] = 0.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before spending.")] = False,
     decontaminate: Annotated[
         list[str] | None,
         typer.Option(help="NAME=FILE: compare with this benchmark, read from a file. Or none. Repeatable."),
@@ -55,12 +74,28 @@ def traces(
     from ..teachers import collect_traces, select_examples
 
     asked = _load(problems, problems_file, split, revision, limit)
-    teachers = [_teacher(spec, recipes) for spec in teacher]
+    asking = Asking(
+        recipes=tuple(name.strip() for name in recipes.split(",") if name.strip()),
+        recipe_folder=recipe_folder,
+        base_url=base_url,
+        provider=provider,
+        revision=teacher_revision,
+        temperatures=tuple(temperature or (0.2,)),
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+        concurrency=concurrency,
+        max_tokens_total=max_tokens_total,
+        max_cost=max_cost,
+        price_in=price_in,
+        price_out=price_out,
+    )
+    teachers = make_teachers(teacher, asking)
     guard = _guard(asked, problems, problems_file, decontaminate or [])
     kept, clean = guard.clean(asked)
     if not kept:
         raise InputError(f"All {len(asked)} problems were removed by decontamination; give others.")
-    with _Bars() as progress:
+    confirm_cost(kept, teachers, out, yes)
+    with _Bars(teachers) as progress:
         collected = collect_traces(kept, teachers, out, workers=workers, progress=progress)
     if not collected.traces:
         raise InputError(
@@ -75,7 +110,7 @@ def traces(
         collected,
         examples,
         title=f"Verified reasoning traces: {', '.join(sorted({problem.source for problem in kept}))}",
-        command=_command(problems, teacher, problems_file, split, limit, recipes, decontaminate or []),
+        command=_command(problems, teacher, problems_file, split, limit, asking, decontaminate or []),
         decontamination=clean,
         not_checked=guard.not_checked,
     )
@@ -88,17 +123,6 @@ def _load(name: str, path: Path | None, split: str | None, revision: str | None,
     if split is None and name in BENCHMARKS and "train" in BENCHMARKS[name].splits:
         split = "train"
     return load_problems(name, split=split, path=path, revision=revision, limit=limit)
-
-
-def _teacher(spec: str, recipes: str) -> Teacher:
-    from ..teachers import RecordedTeacher, ScriptedTeacher
-
-    kind, _, rest = spec.partition(":")
-    if spec == "scripted":
-        return ScriptedTeacher()
-    if kind == "recorded" and rest:
-        return RecordedTeacher(rest, recipes=[name.strip() for name in recipes.split(",") if name.strip()])
-    raise InputError(f"Expected --teacher scripted or recorded:FILE, found '{spec}'.")
 
 
 @dataclass(frozen=True)
@@ -164,17 +188,19 @@ def _files(options: Sequence[str]) -> dict[str, Path]:
 
 
 class _Bars:
-    """Progress bars on stderr, one a stage; plain silence where stderr is no terminal."""
+    """Progress bars on stderr, one a stage, with what was spent; only their end where stderr is no terminal."""
 
     _LABELS = {"replies": "replies", "verified": "verdicts"}
 
-    def __init__(self) -> None:
+    def __init__(self, teachers: Sequence[Teacher]) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
         from rich.progress import TimeRemainingColumn as Remaining
 
         columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress = Progress(*columns, Remaining(), console=Console(stderr=True))
+        paid = TextColumn("{task.fields[spent]}")
+        self._progress = Progress(*columns, Remaining(), paid, console=Console(stderr=True))
+        self._teachers = teachers
         self._tasks: dict[str, Any] = {}
 
     def __enter__(self) -> _Bars:
@@ -186,8 +212,9 @@ class _Bars:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(self._LABELS.get(stage, stage), total=total)
-        self._progress.update(self._tasks[stage], completed=done, total=total)
+            self._tasks[stage] = self._progress.add_task(self._LABELS.get(stage, stage), total=total, spent="")
+        used = spent(self._teachers) if stage == "replies" else ""
+        self._progress.update(self._tasks[stage], completed=done, total=total, spent=used)
 
 
 def _command(
@@ -196,7 +223,7 @@ def _command(
     problems_file: Path | None,
     split: str | None,
     limit: int | None,
-    recipes: str,
+    asking: Asking,
     decontaminate: Sequence[str],
 ) -> str:
     """The command line with file names instead of paths."""
@@ -213,8 +240,19 @@ def _command(
             parts += [option, str(value)]
     for spec in teachers:
         parts += ["--teacher", bare(spec, ":")]
-    if recipes != "backward,forward":
-        parts += ["--recipes", recipes]
+    if asking.recipes:
+        parts += ["--recipes", ",".join(asking.recipes)]
+    plain = Asking()
+    for option, value, usual in (
+        ("--max-new-tokens", asking.max_new_tokens, plain.max_new_tokens),
+        ("--seed", asking.seed, plain.seed),
+        ("--teacher-revision", asking.revision, None),
+        ("--provider", asking.provider, None),
+    ):
+        if value != usual:
+            parts += [option, str(value)]
+    if asking.temperatures != plain.temperatures:
+        parts += [part for value in asking.temperatures for part in ("--temperature", str(value))]
     for spec in decontaminate:
         parts += ["--decontaminate", bare(spec, "=")]
     return shlex.join([*parts, "--out", "traces"])

@@ -240,6 +240,52 @@ def test_killed_at_twenty_moments_nothing_is_lost_and_nothing_paid_twice(process
     assert set(records.values()) == {1}
 
 
+def command(url, out, *more, answer=None):
+    arguments = [
+        "--problems",
+        "seed",
+        "--limit",
+        "4",
+        "--teacher",
+        "test/teacher",
+        "--base-url",
+        url,
+        "--out",
+        str(out),
+    ]
+    environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    environment.update(HF_ALLOW_CODE_EVAL="1", HF_TOKEN="hf_" + "Aa1" * 11, HF_DATASETS_OFFLINE="1")
+    program = [sys.executable, "-c", "from hf_structdistill.cli import main; main()", "traces", *arguments, *more]
+    return subprocess.run(program, env=environment, capture_output=True, text=True, input=answer, check=False)
+
+
+def test_the_command_asks_an_endpoint(processes, server, tmp_path):
+    url, log = server()
+    out = tmp_path / "o"
+    done = command(url, out, "--max-new-tokens", "99", "--temperature", "0.5", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert "4 requests to send" in done.stderr and "4/4" in done.stdout
+    card = (out / "README.md").read_text()
+    assert "| test/teacher | not known | forward | `{" in card and "must define `" in card
+    assert "200, reported for 4 of 4 replies" in card
+    assert "--max-new-tokens 99 --temperature 0.5" in card
+    written = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
+    assert b"hf_Aa1" not in written and url.encode() not in written
+    assert command(url, out, "--max-new-tokens", "99", "--temperature", "0.5").returncode == 0
+    assert len(events(log, "arrived")) == 4
+
+
+def test_much_money_is_asked_for_first(processes, server, tmp_path):
+    url, log = server()
+    prices = ("--price-in", "1000", "--price-out", "1000")
+    done = command(url, tmp_path / "o", *prices, answer="")
+    assert done.returncode == 2 and "Nothing was sent" in done.stderr and not log.read_text(), done.stderr
+    # 2.28 at most for one request, 0.15 in fact: after one reply there is not enough left for a second
+    done = command(url, tmp_path / "o", *prices, "--max-cost", "2.35", answer="")
+    assert done.returncode == 0 and len(events(log, "sent")) == 1, done.stderr
+    assert "budget is used up" in done.stdout
+
+
 def test_retry_after_in_both_forms():
     assert _seconds("3") == 3.0 and _seconds(None) is None and _seconds("soon") is None
     assert _seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0

@@ -1,0 +1,123 @@
+"""Teachers named on the command line, and the estimate before anything is paid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..problems import Problem
+    from ..teachers import Teacher
+
+ASK_ABOVE = 5.0  # in the currency of the prices
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How teachers are asked: the options of `structdistill traces` that are about them."""
+
+    recipes: tuple[str, ...] = ()
+    recipe_folder: Path | None = None
+    base_url: str | None = None
+    provider: str | None = None
+    revision: str | None = None
+    temperatures: tuple[float, ...] = (0.2,)
+    max_new_tokens: int = 2048
+    seed: int = 0
+    concurrency: int = 32
+    max_tokens_total: int | None = None
+    max_cost: float | None = None
+    price_in: float = 0.0
+    price_out: float = 0.0
+
+
+def make_teachers(specs: Sequence[str], asking: Asking) -> list[Teacher]:
+    """`scripted`, `recorded:FILE`, or the id of a model behind an endpoint."""
+    return [_teacher(spec, asking) for spec in specs]
+
+
+def _teacher(spec: str, asking: Asking) -> Teacher:
+    from ..teachers import RecordedTeacher, ScriptedTeacher
+    from ..teachers.recorded import RECIPES
+
+    kind, _, rest = spec.partition(":")
+    if spec == "scripted":
+        return ScriptedTeacher()
+    if kind == "recorded" and rest:
+        return RecordedTeacher(rest, recipes=asking.recipes or RECIPES)
+    if asking.base_url is None and spec.count("/") != 1:
+        raise InputError(
+            f"Expected --teacher scripted, recorded:FILE or a model id such as meta-llama/Llama-3.1-70B-Instruct, "
+            f"found '{spec}'."
+        )
+    return _endpoint(spec, asking)
+
+
+def _endpoint(model: str, asking: Asking) -> Teacher:
+    from ..teachers.inference import InferenceTeacher
+    from ..teachers.limits import Budget
+
+    return InferenceTeacher(
+        model,
+        base_url=asking.base_url,
+        provider=asking.provider,
+        revision=asking.revision,
+        recipes=asking.recipes or ("forward",),
+        recipe_folder=asking.recipe_folder,
+        temperatures=asking.temperatures,
+        max_tokens=asking.max_new_tokens,
+        seed=asking.seed,
+        concurrency=asking.concurrency,
+        budget=Budget(asking.max_tokens_total, asking.max_cost, asking.price_in, asking.price_out),
+    )
+
+
+def spent(teachers: Sequence[Teacher]) -> str:
+    """Tokens and money that were used so far, for the progress bar; empty where nothing is paid."""
+    budgets = [budget for teacher in teachers if (budget := getattr(teacher, "budget", None)) is not None]
+    if not budgets:
+        return ""
+    cost = sum(budget.cost for budget in budgets)
+    return f"{sum(budget.tokens for budget in budgets):,} tokens" + (f", {cost:,.2f}" if cost else "")
+
+
+def confirm_cost(problems: Sequence[Problem], teachers: Sequence[Teacher], out: Path, yes: bool) -> None:
+    """Say what the open requests can cost at most, and ask where that is much. Nothing was sent yet.
+
+    Raises:
+        InputError: the answer is no, or there is nobody to ask.
+    """
+    from ..teachers import Journal
+    from ..teachers.inference import InferenceTeacher
+
+    paid = [teacher for teacher in teachers if isinstance(teacher, InferenceTeacher)]
+    if not paid:
+        return
+    with Journal(out / "journal.jsonl") as journal:
+        waiting = [
+            (teacher, request)
+            for teacher in paid
+            for problem in problems
+            for request in teacher.requests(problem)
+            if journal.get("reply", request.key) is None
+        ]
+    most = [(teacher, *teacher.most_tokens(request)) for teacher, request in waiting]
+    tokens = sum(prompt + completion for _, prompt, completion in most)
+    cost = sum(teacher.budget.price(prompt, completion) for teacher, prompt, completion in most)
+    priced = f", {cost:,.2f} at the given prices" if cost else ""
+    typer.echo(f"{len(waiting):,} requests to send; they can use up to {tokens:,} tokens{priced}.", err=True)
+    limits = [teacher.budget.max_cost for teacher in paid if teacher.budget.max_cost is not None]
+    if yes or min([cost, *limits]) <= ASK_ABOVE:
+        return
+    try:
+        go_on = typer.confirm("Go on?", err=True)
+    except typer.Abort:  # nobody there to answer
+        go_on = False
+    if not go_on:
+        raise InputError("Nothing was sent. Lower --limit or --max-cost, or say --yes.")
