@@ -49,18 +49,18 @@ class _Resolver:
     def __init__(self, walker: Walker) -> None:
         self.scopes = walker.scopes
         self.used = walker.used or []
-        self.bound: dict[int, set[bytes]] = dict(walker.bound or {})
-        self.declared: dict[int, dict[bytes, bool]] = {}
+        self.bound: dict[int, set[str]] = dict(walker.bound or {})
+        self.declared: dict[int, dict[str, bool]] = {}
         for unit in walker.units:
             self.bound[unit.scope] = {name for name in unit.defs if name not in unit.declared}
             self.declared[unit.scope] = unit.declared
 
     def table(self) -> list[ScopeNames]:
-        found: list[dict[bytes, Reference]] = []
-        captures: list[tuple[int, int, bytes]] = []
+        found: list[dict[str, Reference]] = []
+        captures: list[tuple[int, int, str]] = []
         for scope in range(len(self.scopes)):
             declared = self.declared.get(scope, {})
-            names: dict[bytes, Reference] = {}
+            names: dict[str, Reference] = {}
             for name in sorted({*self.used[scope], *self.bound[scope], *declared}):
                 owner = self._owner(scope, name)
                 names[name] = "local" if owner == scope else "global" if owner <= 0 else "free"
@@ -71,12 +71,9 @@ class _Resolver:
             found[owner][name] = "cell"
             while (scope := self.scopes[scope].parent) != owner:  # the scopes between pass it through
                 found[scope].setdefault(name, "free")
-        return [
-            ScopeNames(scope, {name.decode("utf-8", "surrogateescape"): kind for name, kind in names.items()})
-            for scope, names in zip(self.scopes, found, strict=True)
-        ]
+        return [ScopeNames(scope, names) for scope, names in zip(self.scopes, found, strict=True)]
 
-    def _owner(self, scope: int, name: bytes) -> int:
+    def _owner(self, scope: int, name: str) -> int:
         """The scope whose variable `name` is when mentioned in `scope`; 0, the module, also for builtins."""
         start = scope
         while scope > 0:

@@ -18,10 +18,10 @@ class Block:
     __slots__ = ("defs", "preds", "memo", "covered")
 
     def __init__(self, *preds: Block | None) -> None:
-        self.defs: dict[bytes, int] = {}
+        self.defs: dict[str, int] = {}
         self.preds: list[Block | None] = list(preds)
         """Blocks that run just before; [None] is the entry of a unit, [] is unreachable code."""
-        self.memo: dict[bytes, tuple[tuple[int, ...], bool]] | None = None
+        self.memo: dict[str, tuple[tuple[int, ...], bool]] | None = None
         self.covered: Block | None = None
         """The exception dispatch that already knows the state this block starts with."""
 
@@ -32,7 +32,7 @@ def flow(source: Block, target: Block) -> None:
         target.preds.append(source)
 
 
-def reaching(block: Block, name: bytes) -> tuple[tuple[int, ...], bool]:
+def reaching(block: Block, name: str) -> tuple[tuple[int, ...], bool]:
     """Definitions of `name` that reach the start of `block`, ascending, and whether the unit's entry does.
 
     Iterative; memoised on every block that starts a search, which keeps sequences of branches linear.
@@ -55,7 +55,7 @@ def reaching(block: Block, name: bytes) -> tuple[tuple[int, ...], bool]:
     return answer
 
 
-def _search(block: Block, name: bytes) -> tuple[tuple[int, ...], bool]:
+def _search(block: Block, name: str) -> tuple[tuple[int, ...], bool]:
     found: set[int] = set()
     entry = False
     seen = {block}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,10 @@ from .walker import CALLEE, DEF, OBJECT, USE, Handlers, Walker
 
 if TYPE_CHECKING:
     from ..tree import SyntaxTree
+
+
+MAX_SOURCES = 1000
+"""Variables counted in one value, so that a display of a million names or deep nesting stays linear."""
 
 
 @cache
@@ -53,8 +59,15 @@ def handlers() -> Handlers:
         "type_alias_statement": bindings.type_alias_statement,
         "while_statement": control.while_statement,
     }
+    simple = {
+        "assignment": bindings.simple_assignment,
+        "augmented_assignment": bindings.simple_augmented_assignment,
+        "return_statement": control.simple_return,
+    }
     nodes = python_nodes()
-    return {nodes.id.get(kind) or nodes.kinds[kind]: handler for kind, handler in by_type.items()}
+    # A statement with a simple form has that under its kind, and the general handler under the negated kind.
+    general = {(-1 if kind in simple else 1) * nodes.kinds[kind]: handler for kind, handler in by_type.items()}
+    return general | {nodes.kinds[kind]: handler for kind, handler in simple.items()}
 
 
 def analyse(tree: SyntaxTree) -> DataFlow:
@@ -66,80 +79,84 @@ def analyse(tree: SyntaxTree) -> DataFlow:
 
 def _collect(w: Walker) -> DataFlow:
     """Number the variable occurrences by position; a finally clause was walked twice, its occurrences merge here."""
-    flags, reach, owners, names = w.flags, w.reach, w.owners, w.names
     for use, definition in w.pending:
         w.add_reaching(use, (definition,))
-    merged: dict[int, list[int]] = {}
-    for occurrence, node in enumerate(w.nodes):
-        found = reach[occurrence]
-        if found is not None:
-            first = found if isinstance(found, int) else next((d for d in found if owners[d] >= 0), None)
-            if first is not None and owners[occurrence] < 0:
-                owners[occurrence] = owners[first]
-        flag = flags[occurrence]
-        if flag & CALLEE:
-            if not _is_value(w, found):
-                if not flag & DEF:
-                    continue
-            else:
-                flags[occurrence] |= USE
-        if owners[occurrence] >= 0 and w.ends[node] > w.starts[node]:
-            merged.setdefault(node, []).append(occurrence)
-    order = sorted(merged)
-    index: dict[int, int] = {}
-    for position, node in enumerate(order):
-        for occurrence in merged[node]:
-            index[occurrence] = position
-    occurrences, edges = [], []
+    nodes, names, flags, reach, owners = w.nodes, w.names, w.flags, w.reach, w.owners
     starts, ends = w.starts, w.ends
-    for position, node in enumerate(order):
-        group = merged[node]
-        occurrence = group[0]
-        flag = flags[occurrence]
-        for other in group[1:]:
-            flag |= flags[other]
-        occurrences.append(
-            Occurrence(
-                starts[node],
-                ends[node],
-                names[occurrence].decode("utf-8", "surrogateescape"),
-                bool(flag & DEF),
-                bool(flag & USE),
-                owners[occurrence],
-            )
-        )
-        if flag & USE:
-            found = _union(reach, group)
-            sources = {index[d] for d in found if d in index}
-            if sources:
-                edges.append((position, tuple(sorted(sources))))
-    return DataFlow(occurrences, edges, _assignments(w, index), w.scopes)
+    index: dict[int, int] = {}
+    occurrences: list[Occurrence] = []
+    places: list[int] = []
+    uses: list[tuple[int, int | Iterable[int]]] = []
+    last = -1
+    for occurrence in sorted(range(len(nodes)), key=nodes.__getitem__):
+        flag, found, node = flags[occurrence], reach[occurrence], nodes[occurrence]
+        if flag == CALLEE:
+            if found is None or not _is_value(flags, found):
+                continue
+            flag = USE
+        owner = owners.get(occurrence, -1)
+        if owner < 0 and found is not None:
+            owner = _owner(owners, found)
+        if owner < 0 or starts[node] == ends[node]:
+            continue
+        if node == last:
+            old = occurrences[-1]
+            occurrences[-1] = old._replace(is_def=old.is_def or flag & DEF > 0, is_use=old.is_use or flag & USE > 0)
+        else:
+            fields = (starts[node], ends[node], names[occurrence], flag & DEF > 0, flag & USE > 0, owner)
+            occurrences.append(_new(Occurrence, fields))
+            places.append(node)
+            last = node
+        index[occurrence] = len(places) - 1
+        if flag & USE and found is not None:
+            uses.append((len(places) - 1, found))
+    return DataFlow(occurrences, _edges(uses, index), _assignments(w, index, places, occurrences), w.scopes)
 
 
-def _is_value(w: Walker, found: object) -> bool:
+_new = tuple.__new__  # half the price of the generated constructor
+
+
+def _is_value(flags: list[int], found: int | Iterable[int]) -> bool:
     """Whether a called name holds a value: some definition reaches it that is not a def, class or import."""
-    definitions = (found,) if isinstance(found, int) else found or ()
-    return any(not w.flags[d] & OBJECT for d in definitions)  # type: ignore[attr-defined]
+    if isinstance(found, int):
+        return not flags[found] & OBJECT
+    return any(not flags[definition] & OBJECT for definition in found)
 
 
-def _union(reach: list, group: list[int]) -> set[int]:
-    found: set[int] = set()
-    for occurrence in group:
-        item = reach[occurrence]
-        if isinstance(item, int):
-            found.add(item)
-        elif item is not None:
-            found.update(item)
-    return found
+def _owner(owners: dict[int, int], found: int | Iterable[int]) -> int:
+    """The scope of a use is that of any definition that reaches it; -1 for a name that no scope binds."""
+    if isinstance(found, int):
+        return owners.get(found, -1)
+    return next((owners[definition] for definition in found if definition in owners), -1)
 
 
-def _assignments(w: Walker, index: dict[int, int]) -> list[tuple[int, tuple[int, ...]]]:
-    sources: dict[int, set[int]] = {}
-    for definition, first, stop, low, high in w.assigned:
+def _edges(uses: list[tuple[int, int | Iterable[int]]], index: dict[int, int]) -> list[tuple[int, tuple[int, ...]]]:
+    edges: list[tuple[int, tuple[int, ...]]] = []
+    for use, found in uses:
+        if isinstance(found, int):
+            sources: tuple[int, ...] = (index[found],) if found in index else ()
+        else:
+            sources = tuple(sorted({index[definition] for definition in found if definition in index}))
+        if not sources:
+            continue
+        if edges and edges[-1][0] == use:
+            sources = tuple(sorted({*edges.pop()[1], *sources}))
+        edges.append((use, sources))
+    return edges
+
+
+def _assignments(
+    w: Walker, index: dict[int, int], places: list[int], occurrences: list[Occurrence]
+) -> list[tuple[int, tuple[int, ...]]]:
+    """For each definition, the uses in the nodes that make its value."""
+    sources: dict[int, tuple[int, ...]] = {}
+    for definition, low, high in w.assigned:
         position = index.get(definition)
         if position is None:
             continue
-        for occurrence in range(first, stop):
-            if w.flags[occurrence] & USE and low <= w.nodes[occurrence] < high and occurrence in index:
-                sources.setdefault(position, set()).add(index[occurrence])
-    return [(definition, tuple(sorted(uses))) for definition, uses in sorted(sources.items())]
+        start = bisect_left(places, low)
+        stop = min(bisect_left(places, high, start), start + MAX_SOURCES)
+        uses = tuple([use for use in range(start, stop) if occurrences[use].is_use])
+        if uses:
+            sources[position] = tuple(sorted({*sources[position], *uses})) if position in sources else uses
+    return sorted(sources.items())

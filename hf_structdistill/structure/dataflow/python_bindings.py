@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from .blocks import UNBOUND
 from .units import Frame
-from .walker import CALLEE, DEF, OBJECT, USE, Walker
+from .walker import CALLEE, DEF, OBJECT, Task, Walker
 
 Span = tuple[int, int]
 """First node and one past the last."""
+
+
+def simple_assignment(w: Walker, node: int) -> tuple[int, Task] | None:
+    """`x = value`: where the value starts, and how to finish after it; None for every other form."""
+    kinds, value = w.kinds, node + 3
+    if kinds[node + 1] != w.n.identifier or value >= w.last[node] or kinds[node + 2] != w.n.equals:
+        return None
+    if kinds[value] == w.n.assignment or w.last[value] != w.last[node]:
+        return None
+    return value, (_bind_name, node + 1, value)
+
+
+def _bind_name(w: Walker, target: int, value: int) -> None:
+    w.assigned.append((w.define(target), value, w.last[value]))
 
 
 def assignment(w: Walker, node: int) -> None:
@@ -19,12 +33,12 @@ def assignment(w: Walker, node: int) -> None:
         parts = w.parts(node)
         targets.append(parts[0])
         kinds = [w.kinds[p] for p in parts]
-        if n.colon in kinds[1:]:
+        if n.colon in kinds[1:-1]:
             annotation = parts[kinds.index(n.colon, 1) + 1]
         if n.equals not in kinds[1:-1]:
             break
         value = parts[kinds.index(n.equals, 1) + 1]
-        if w.kinds[value] != n.kinds["assignment"]:
+        if w.kinds[value] != n.assignment:
             break
         node = value
     if annotation is not None and w.annotations:
@@ -32,7 +46,8 @@ def assignment(w: Walker, node: int) -> None:
     if value is None:
         w.later(_annotate, targets[0])
     else:
-        w.later(_bind_targets, (targets, value), len(w.nodes))
+        for target in reversed(targets):
+            w.later(bind_target, target, value)
         w.scan(value)
 
 
@@ -45,99 +60,67 @@ def _annotate(w: Walker, target: int, _: None) -> None:
         w.scan(target)
 
 
-def _bind_targets(w: Walker, targets_and_value: tuple[list[int], int], first: int) -> None:
-    targets, value = targets_and_value
-    for target in reversed(targets):
-        w.later(_bind_target, (target, value), (first, len(w.nodes)))
-
-
-def _bind_target(w: Walker, target_and_value: tuple[int, int], uses: tuple[int, int]) -> None:
-    bind_target(w, *target_and_value, *uses)
-
-
-def bind_target(
-    w: Walker, target: int, value: int, first: int, stop: int, frame: Frame | None = None, zipped: bool = True
-) -> None:
-    """Bind a target, however nested; its value is computed from the uses first..stop that lie below `value`.
+def bind_target(w: Walker, target: int, value: int, frame: Frame | None = None, zipped: bool = True) -> None:
+    """Bind a target, however nested, in the unit or in `frame`; its value is computed from the uses below `value`.
 
     Where both sides are displays of matching shape (`a, b = b, a`), each target takes the element it is zipped with.
     """
-    leaves: list[tuple[int, Span, bool]] = []
+    if w.kinds[target] == w.n.identifier:
+        _bind_leaf(w, (target, (value, w.last[value])), frame)
+        return
+    leaves: list[tuple[int, Span]] = []
     stack: list[tuple[int, int | None, Span]] = [(target, value if zipped else None, (value, w.last[value]))]
+    stores = False
     while stack:
         target, display, span = stack.pop()
         kind = w.kinds[target]
-        if kind == w.n.identifier:
-            leaves.append((target, span, True))
-        elif kind in _store_kinds(w):
-            leaves.append((target, span, False))
+        if kind == w.n.identifier or kind in w.n.stores:
+            leaves.append((target, span))
+            stores = stores or kind != w.n.identifier
         else:
             elements = _elements(w, target)
             pairs = zip_elements(w, elements, display) if display is not None else None
             stack.extend(reversed(pairs or [(element, None, span) for element in elements]))
-    if all(plain for *_, plain in leaves):
-        for leaf, span, _ in leaves:
-            _bind_leaf(w, (leaf, span, first, stop), frame)
+    if not stores:
+        for leaf in leaves:
+            _bind_leaf(w, leaf, frame)
         return
-    for leaf, span, plain in reversed(leaves):
-        if plain:
-            w.later(_bind_leaf, (leaf, span, first, stop), frame)
+    for leaf in reversed(leaves):  # each store reads its parts after the targets before it are bound
+        if w.kinds[leaf[0]] == w.n.identifier:
+            w.later(_bind_leaf, leaf, frame)
         else:
-            w.later(_store, (leaf, span, first, stop))
-            w.later(_mark, leaf)
+            w.later(_store, *leaf)
+            w.scan(leaf[0])
 
 
-def _bind_leaf(w: Walker, what: tuple[int, Span, int, int], frame: Frame | None) -> None:
-    leaf, span, first, stop = what
+def _bind_leaf(w: Walker, leaf_and_span: tuple[int, Span], frame: Frame | None) -> None:
+    leaf, span = leaf_and_span
     occurrence = w.define(leaf) if frame is None else w.bind_in(frame, leaf)
-    if first < stop:
-        w.assigned.append((occurrence, first, stop, *span))
+    w.assigned.append((occurrence, *span))
 
 
-def _mark(w: Walker, leaf: int, _: None) -> None:
-    """Read the parts of `x[i]` or `x.a` before the store."""
-    w.scan(leaf)
-
-
-def _store(w: Walker, what: tuple[int, Span, int, int], _: None) -> None:
+def _store(w: Walker, target: int, span: Span) -> None:
     """The store into part of a variable: a use of it, and a new definition computed from itself and the value."""
-    leaf, span, first, stop = what
-    base = base_name(w, leaf)
-    if base is None:
-        return
-    w.bind_partly(base)
-    occurrence = _occurrence_of(w, base)
-    if occurrence is None:
-        return
-    w.assigned.append((occurrence, first, stop, *span))
-    w.assigned.append((occurrence, occurrence, len(w.nodes), leaf, w.last[leaf]))
-
-
-def _occurrence_of(w: Walker, node: int) -> int | None:
-    for occurrence in range(len(w.nodes) - 1, -1, -1):
-        if w.nodes[occurrence] == node:
-            return occurrence
-    return None
+    base = base_name(w, target)
+    occurrence = w.bind_partly(base) if base is not None else None
+    if occurrence is not None:
+        w.assigned.append((occurrence, *span))
+        w.assigned.append((occurrence, target, w.last[target]))
 
 
 def base_name(w: Walker, node: int) -> int | None:
     """The variable that a store into `node` changes: x in x[i].a; none where a call stands in between."""
-    kinds = w.n.kinds
-    through = (kinds["subscript"], kinds["attribute"], kinds["parenthesized_expression"])
+    n = w.n
+    through = (n.subscript, n.attribute, n.parenthesized_expression)
     while w.kinds[node] in through:
         parts = w.parts(node)
-        node = parts[1] if w.kinds[node] == kinds["parenthesized_expression"] and len(parts) > 1 else parts[0]
+        node = parts[1] if w.kinds[node] == n.parenthesized_expression and len(parts) > 1 else parts[0]
     return node if w.kinds[node] == w.n.identifier else None
-
-
-def _store_kinds(w: Walker) -> tuple[int, int, int]:
-    kinds = w.n.kinds
-    return kinds["subscript"], kinds["attribute"], kinds["call"]
 
 
 def _elements(w: Walker, node: int) -> list[int]:
     """Elements of a tuple or list display or pattern, without its punctuation."""
-    named = w.tree.language.named_kinds
+    named = w.named
     return [p for p in w.parts(node) if w.kinds[p] in named]
 
 
@@ -146,17 +129,17 @@ def zip_elements(w: Walker, targets: list[int], value: int) -> list[tuple[int, i
 
     A starred target takes the elements in the middle.
     """
-    kinds = w.n.kinds
-    while w.kinds[value] == kinds["parenthesized_expression"]:
+    n = w.n
+    while w.kinds[value] == n.parenthesized_expression:
         inner = w.parts(value)[1:-1]
         if len(inner) != 1:
             return None
         value = inner[0]
-    if w.kinds[value] not in (kinds["tuple"], kinds["list"], kinds["expression_list"]):
+    if w.kinds[value] not in (n.tuple, n.list, n.expression_list):
         return None
     values = _elements(w, value)
-    stars = [i for i, t in enumerate(targets) if w.kinds[t] == kinds["list_splat_pattern"]]
-    if any(w.kinds[v] == kinds["list_splat"] for v in values) or len(stars) > 1:
+    stars = [i for i, t in enumerate(targets) if w.kinds[t] == n.list_splat_pattern]
+    if any(w.kinds[v] == n.list_splat for v in values) or len(stars) > 1:
         return None
     if len(values) != len(targets) if not stars else len(values) < len(targets) - 1:
         return None
@@ -175,81 +158,64 @@ def zip_elements(w: Walker, targets: list[int], value: int) -> list[tuple[int, i
     return pairs
 
 
+def simple_augmented_assignment(w: Walker, node: int) -> tuple[int, Task] | None:
+    """`x += value`: the name is read first and bound last."""
+    if w.kinds[node + 1] != w.n.identifier:
+        return None
+    return node + 2, (bind_augmented, w.use(node + 1), node)
+
+
 def augmented_assignment(w: Walker, node: int) -> None:
     """`x += value`: one occurrence, a use and then a definition that depends on itself."""
     parts = w.parts(node)
     target, value = parts[0], parts[-1]
     if w.kinds[target] == w.n.identifier:
-        occurrence = w.use(target, USE)
-        w.later(_bind_augmented, occurrence, node)
+        w.later(bind_augmented, w.use(target), node)
+        w.scan(value)
     else:
-        w.later(_store, (target, (0, 0), len(w.nodes), len(w.nodes)))
-        w.later(_widen, (target, value), len(w.nodes))
-    w.scan(value)
-    if w.kinds[target] != w.n.identifier:
+        w.later(_store, target, (value, w.last[value]))
+        w.scan(value)
         w.scan(target)
 
 
-def _bind_augmented(w: Walker, occurrence: int, node: int) -> None:
+def bind_augmented(w: Walker, occurrence: int, node: int) -> None:
     w.bind(occurrence)
-    w.assigned.append((occurrence, occurrence, len(w.nodes), node, w.last[node]))
-
-
-def _widen(w: Walker, target_and_value: tuple[int, int], first: int) -> None:
-    base = base_name(w, target_and_value[0])
-    occurrence = _occurrence_of(w, base) if base is not None else None
-    if occurrence is not None:
-        value = target_and_value[1]
-        w.assigned.append((occurrence, first, len(w.nodes), value, w.last[value]))
+    w.assigned.append((occurrence, node, w.last[node]))
 
 
 def named_expression(w: Walker, node: int) -> None:
     """`(name := value)` binds in the unit, also from inside a comprehension."""
     parts = w.parts(node)
-    w.later(_bind_named, (parts[0], parts[-1]), len(w.nodes))
-    w.scan(parts[-1])
+    if len(parts) > 1 and w.kinds[parts[0]] == w.n.identifier:
+        w.later(_bind_named, parts[0], parts[-1])
+        w.scan(parts[-1])
 
 
-def _bind_named(w: Walker, target_and_value: tuple[int, int], first: int) -> None:
-    target, value = target_and_value
-    if w.kinds[target] != w.n.identifier:
-        return
-    stop = len(w.nodes)
-    occurrence = w.define(target)
+def _bind_named(w: Walker, target: int, value: int) -> None:
     if w.used is not None and w.unit.frames:
         w.used[w.unit.frames[-1].scope].add(w.text(target))
-    if first < stop:
-        w.assigned.append((occurrence, first, stop, value, w.last[value]))
+    _bind_leaf(w, (target, (value, w.last[value])), None)
     w.raise_point()
 
 
 def as_pattern(w: Walker, node: int) -> None:
     """`value as target` in with and except."""
     parts = w.parts(node)
-    target = next((p for p in parts if w.kinds[p] == w.n.kinds["as_pattern_target"]), None)
+    target = next((p for p in parts if w.kinds[p] == w.n.as_pattern_target), None)
     if target is not None and w.parts(target):
-        w.later(_bind_as, (w.parts(target)[0], parts[0]), len(w.nodes))
+        w.later(Walker.raise_point)
+        w.later(bind_target, w.parts(target)[0], parts[0])
     w.scan(parts[0])
-
-
-def _bind_as(w: Walker, target_and_value: tuple[int, int], first: int) -> None:
-    w.later(Walker.raise_point)
-    bind_target(w, *target_and_value, first, len(w.nodes))
 
 
 def import_statement(w: Walker, node: int) -> None:
     """`import a.b` binds a, `import a.b as c` binds c, `from m import a as b` binds b."""
     parts = w.parts(node)
-    if w.kinds[node] == w.n.id["import_from_statement"]:
-        parts = parts[2:]  # from, module
-        names = w.n.kinds["dotted_name"]
-    else:
-        parts = parts[1:]
-        names = w.n.kinds["dotted_name"]
-    for part in parts:
-        if w.kinds[part] == names:
+    # `from module` comes first in a from import
+    for part in parts[2:] if w.kinds[node] == w.n.import_from_statement else parts:
+        if w.kinds[part] == w.n.dotted_name:
             w.define(w.parts(part)[0], DEF | OBJECT)
-        elif w.kinds[part] == w.n.kinds["aliased_import"]:
+        elif w.kinds[part] == w.n.aliased_import:
             w.define(w.parts(part)[-1], DEF | OBJECT)
 
 
@@ -257,10 +223,10 @@ def delete_statement(w: Walker, node: int) -> None:
     """`del x` reads x and ends its definitions; `del x[i]` and `del x.a` change x."""
     stack = w.parts(node)[1:]
     targets = []
-    named = w.tree.language.named_kinds
+    named = w.named
     while stack:
         target = stack.pop()
-        if w.kinds[target] == w.n.identifier or w.kinds[target] in _store_kinds(w):
+        if w.kinds[target] == w.n.identifier or w.kinds[target] in w.n.stores:
             targets.append(target)
         elif w.kinds[target] in named:
             stack.extend(w.parts(target))
@@ -270,7 +236,7 @@ def delete_statement(w: Walker, node: int) -> None:
 
 def _delete(w: Walker, target: int, _: None) -> None:
     if w.kinds[target] != w.n.identifier:
-        w.later(_store, (target, (0, 0), len(w.nodes), len(w.nodes)))
+        w.later(_store, target, (0, 0))
         w.scan(target)
         return
     w.use(target)
@@ -282,7 +248,7 @@ def _delete(w: Walker, target: int, _: None) -> None:
 
 def global_statement(w: Walker, node: int) -> None:
     """`global x` and `nonlocal x` (`is_global` False) say that x belongs to an outer scope."""
-    is_global = w.kinds[node] == w.n.id["global_statement"]
+    is_global = w.kinds[node] == w.n.global_statement
     if is_global and w.unit is w.module:
         return
     for part in w.parts(node)[1:]:
@@ -298,9 +264,9 @@ def type_alias_statement(w: Walker, node: int) -> None:
     The grammar also reads `type(x).a = value` as an alias; there, what follows `type` is no name.
     """
     parts = w.parts(node)
-    kinds = w.n.kinds
+    n = w.n
     inner = parts[1] + 1
-    if w.kinds[inner] == kinds["generic_type"]:
+    if w.kinds[inner] == n.generic_type:
         inner += 1
     if w.kinds[inner] == w.n.identifier:
         w.define(inner, DEF | OBJECT)
@@ -318,7 +284,7 @@ def decorator(w: Walker, node: int) -> None:
 
 
 def _called(w: Walker, value: int, _: None) -> None:
-    if w.kinds[value] in w.tree.language.named_kinds and w.kinds[value] != w.n.identifier:
+    if w.kinds[value] in w.named and w.kinds[value] != w.n.identifier:
         w.scan(value)
     else:
         w.use(value, CALLEE)

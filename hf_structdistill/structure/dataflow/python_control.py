@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .blocks import UNBOUND, Block, flow
 from .python_bindings import base_name, bind_target
-from .walker import Walker
+from .walker import Task, Walker
 
 
 class Loop:
@@ -29,17 +29,6 @@ class Try:
         self.outer = outer
 
 
-def _join(w: Walker, target: Block, follow: Block | None) -> None:
-    """The present block runs on into `target`; the walk goes on in `follow`."""
-    flow(w.block, target)
-    if follow is not None:
-        w.start(follow)
-
-
-def _start(w: Walker, block: Block, _: None) -> None:
-    w.start(block)
-
-
 def branch(w: Walker, condition: int, targets: tuple[Block, Block]) -> None:
     """Evaluate a condition and part: (block where it is true, block where it is false).
 
@@ -49,16 +38,16 @@ def branch(w: Walker, condition: int, targets: tuple[Block, Block]) -> None:
     yes, no = targets
     if condition in w.walrus_nodes:
         parts = w.parts(condition)
-        if kind == n.kinds["parenthesized_expression"] and len(parts) == 3:
+        if kind == n.parenthesized_expression and len(parts) == 3:
             w.later(branch, parts[1], targets)
             return
-        if kind == n.kinds["not_operator"] and len(parts) == 2:
+        if kind == n.not_operator and len(parts) == 2:
             w.later(branch, parts[1], (no, yes))
             return
-        if kind == n.kinds["boolean_operator"] and len(parts) == 3:
+        if kind == n.boolean_operator and len(parts) == 3:
             middle = Block()
             w.later(branch, parts[2], targets)
-            w.later(_start, middle)
+            w.later(Walker.start, middle)
             w.later(branch, parts[0], (middle, no) if w.kinds[parts[1]] == n.and_ else (yes, middle))
             return
     w.later(_part, targets, _always(w, condition))
@@ -73,11 +62,9 @@ def _part(w: Walker, targets: tuple[Block, Block], always: bool) -> None:
 
 def _always(w: Walker, condition: int) -> bool:
     """A condition that cannot be false: `True` or a nonzero integer, as in `while True`."""
-    if w.kinds[condition] == w.n.kinds["true"]:
+    if w.kinds[condition] == w.n.true:
         return True
-    return w.kinds[condition] == w.n.kinds["integer"] and bool(
-        w.source[w.starts[condition] : w.ends[condition]].strip(b"0")
-    )
+    return w.kinds[condition] == w.n.integer and bool(w.source[w.starts[condition] : w.ends[condition]].strip(b"0"))
 
 
 def boolean_operator(w: Walker, node: int) -> None:
@@ -88,16 +75,16 @@ def boolean_operator(w: Walker, node: int) -> None:
         return
     parts = w.parts(node)
     after = Block()
-    if w.kinds[node] == n.kinds["conditional_expression"] and len(parts) == 5:
+    if w.kinds[node] == n.conditional_expression and len(parts) == 5:
         yes, no = Block(), Block()
-        w.later(_join, after, after)
+        w.later(Walker.join, after, after)
         w.scan(parts[4])
-        w.later(_join, after, no)
+        w.later(Walker.join, after, no)
         w.scan(parts[0])
-        w.later(_start, yes)
+        w.later(Walker.start, yes)
         w.later(branch, parts[2], (yes, no))
-    elif w.kinds[node] == n.kinds["boolean_operator"]:
-        w.later(_start, after)
+    elif w.kinds[node] == n.boolean_operator:
+        w.later(Walker.start, after)
         w.later(branch, node, (after, after))
     else:
         _comparison(w, parts[0::2], after)
@@ -105,7 +92,7 @@ def boolean_operator(w: Walker, node: int) -> None:
 
 def _comparison(w: Walker, operands: list[int], after: Block) -> None:
     """`a < b < c`: the operands after the second run only while the comparison holds."""
-    w.later(_join, after, after)
+    w.later(Walker.join, after, after)
     for i in range(len(operands) - 1, -1, -1):
         w.scan(operands[i])
         if i > 1:
@@ -125,11 +112,11 @@ def if_statement(w: Walker, node: int) -> None:
     condition, body = None, []  # type: ignore[var-annotated]
     for part in w.parts(node)[1:]:
         kind = w.kinds[part]
-        if kind == n.kinds["elif_clause"]:
+        if kind == n.elif_clause:
             arms.append((condition, body))
             pieces = w.parts(part)[1:]
             condition, body = (pieces[0], pieces[1:]) if pieces else (None, [])
-        elif kind == n.kinds["else_clause"]:
+        elif kind == n.else_clause:
             arms.append((condition, body))
             condition, body = None, w.parts(part)[1:]
         elif condition is None and not arms and not body:
@@ -151,14 +138,14 @@ def _arms(w: Walker, arms_and_index: tuple[list[tuple[int | None, list[int]]], i
     condition, body = arms[i]
     if condition is None:
         w.later(_arms, (arms, len(arms)), after)
-        w.later(_join, after)
+        w.later(Walker.join, after)
         _scan_all(w, body)
         return
     yes, no = Block(), Block()
     w.later(_arms, (arms, i + 1), after)
-    w.later(_join, after, no)
+    w.later(Walker.join, after, no)
     _scan_all(w, body)
-    w.later(_start, yes)
+    w.later(Walker.start, yes)
     w.later(branch, condition, (yes, no))
 
 
@@ -172,8 +159,8 @@ def while_statement(w: Walker, node: int) -> None:
     parts = [p for p in w.parts(node)[1:] if w.kinds[p] != w.n.colon]
     if not parts:
         return
-    orelse = [p for p in parts[1:] if w.kinds[p] == w.n.kinds["else_clause"]]
-    body = [p for p in parts[1:] if w.kinds[p] != w.n.kinds["else_clause"]]
+    orelse = [p for p in parts[1:] if w.kinds[p] == w.n.else_clause]
+    body = [p for p in parts[1:] if w.kinds[p] != w.n.else_clause]
     header, after, yes, no = w.fork(), Block(), Block(), Block()
     w.start(header)
     _loop_tail(w, Loop(header, after), body, orelse, no)
@@ -184,7 +171,7 @@ def while_statement(w: Walker, node: int) -> None:
 
 def _loop_tail(w: Walker, loop: Loop, body: list[int], orelse: list[int], done: Block) -> None:
     """Push: body, back to the header, else clause from `done`, and on after the loop."""
-    w.later(_join, loop.exit, loop.exit)
+    w.later(Walker.join, loop.exit, loop.exit)
     _scan_all(w, orelse)
     w.later(_end_loop, loop, done)
     _scan_all(w, body)
@@ -204,37 +191,29 @@ def _end_loop(w: Walker, loop: Loop, done: Block) -> None:
 def for_statement(w: Walker, node: int) -> None:
     """The iterable once; then target and body per item; else when the items run out, which may be at once."""
     n = w.n
-    parts = [p for p in w.parts(node) if w.kinds[p] in w.tree.language.named_kinds]
+    parts = [p for p in w.parts(node) if w.kinds[p] in w.named]
     if len(parts) < 2:
         return
     target, iterable = parts[0], parts[1]
-    orelse = [p for p in parts[2:] if w.kinds[p] == n.kinds["else_clause"]]
-    body = [p for p in parts[2:] if w.kinds[p] != n.kinds["else_clause"]]
-    w.later(_for_items, (target, iterable, body, orelse), len(w.nodes))
+    orelse = [p for p in parts[2:] if w.kinds[p] == n.else_clause]
+    body = [p for p in parts[2:] if w.kinds[p] != n.else_clause]
+    w.later(_for_items, (target, iterable), (body, orelse))
     w.scan(iterable)
 
 
-def _for_items(w: Walker, what: tuple[int, int, list[int], list[int]], first: int) -> None:
-    target, iterable, body, orelse = what
-    header, after = w.fork(), Block()
-    loop = Loop(header, after)
+def _for_items(w: Walker, target_and_iterable: tuple[int, int], suites: tuple[list[int], list[int]]) -> None:
+    header = w.fork()
+    loop = Loop(header, Block())
     w.start(header)
     w.raise_point()  # the next item may fail to come
     done = w.fork()
-    _loop_tail(w, loop, body, orelse, done)
-    w.later(_for_target, (target, iterable), (first, len(w.nodes)))
+    _loop_tail(w, loop, *suites, done)
+    w.later(_bind_item, *target_and_iterable)
     _enter_loop(w, loop, w.fork())
 
 
-def _for_target(w: Walker, target_and_iterable: tuple[int, int], uses: tuple[int, int]) -> None:
-    target, iterable = target_and_iterable
-    # No zipping: `for a, b in (x, y)` takes each item apart, not the tuple.
-    _bind_whole(w, target, iterable, uses)
-
-
-def _bind_whole(w: Walker, target: int, value: int, uses: tuple[int, int], frame=None) -> None:  # type: ignore[no-untyped-def]
-    """Bind a target whose every leaf takes the whole value: items of a loop."""
-    bind_target(w, target, value, *uses, frame=frame, zipped=False)
+def _bind_item(w: Walker, target: int, iterable: int) -> None:
+    bind_target(w, target, iterable, zipped=False)  # `for a, b in (x, y)` takes each item apart, not the tuple
 
 
 def jump(w: Walker, kind: str) -> None:
@@ -257,12 +236,14 @@ def _jump(w: Walker, kind: str, _: None) -> None:
     w.start(Block())
 
 
+def simple_return(w: Walker, node: int) -> tuple[int, Task]:
+    """`return value`: nothing runs after it here."""
+    return node + 1, (_jump, "return", None)
+
+
 def jump_statement(w: Walker, node: int) -> None:
-    """return, raise, break, continue: their value, then nothing more here."""
-    kind = next(
-        name for name in ("return", "raise", "break", "continue") if w.kinds[node] == w.n.id[f"{name}_statement"]
-    )
-    w.later(_jump, kind)
+    """raise, break, continue (and return inside other statements): their value, then nothing more here."""
+    w.later(_jump, w.tree.kind_name(node).removesuffix("_statement"))
     w.tasks.append((None, node + 1, w.last[node]))
 
 
@@ -279,20 +260,20 @@ def block(w: Walker, node: int) -> None:
 def try_statement(w: Walker, node: int) -> None:
     n = w.n
     parts = w.parts(node)
-    body = [p for p in parts if w.kinds[p] == n.kinds["block"]]
-    handlers = [p for p in parts if w.kinds[p] == n.kinds["except_clause"]]
-    orelse = [p for p in parts if w.kinds[p] == n.kinds["else_clause"]]
-    final = [p for p in parts if w.kinds[p] == n.kinds["finally_clause"]]
+    body = [p for p in parts if w.kinds[p] == n.block]
+    handlers = [p for p in parts if w.kinds[p] == n.except_clause]
+    orelse = [p for p in parts if w.kinds[p] == n.else_clause]
+    final = [p for p in parts if w.kinds[p] == n.finally_clause]
     after = Block()
     if final:
         outer = Try(True, w.unit.dispatch)
         _enter_try(w, outer)
         w.later(_finally, (outer, final), after)
     else:
-        w.later(_start, after)
+        w.later(Walker.start, after)
     inner = Try(False, w.unit.dispatch)
     w.later(_handlers, (inner, handlers), after)
-    w.later(_join, after)
+    w.later(Walker.join, after)
     _scan_all(w, orelse)
     w.later(_leave_try, inner)
     _scan_all(w, body)
@@ -317,8 +298,8 @@ def _handlers(w: Walker, what: tuple[Try, list[int]], after: Block) -> None:
     catches_all = False
     for handler in reversed(handlers):
         parts = w.parts(handler)[1:]
-        suite = [p for p in parts if w.kinds[p] == w.n.kinds["block"]]
-        matched = [p for p in parts if w.kinds[p] in w.tree.language.named_kinds and p not in suite]
+        suite = [p for p in parts if w.kinds[p] == w.n.block]
+        matched = [p for p in parts if w.kinds[p] in w.named and p not in suite]
         catches_all = catches_all or not matched
         w.later(_end_handler, matched, after)
         _scan_all(w, [*matched, *suite])
@@ -334,7 +315,7 @@ def _start_handler(w: Walker, dispatch: Block, _: None) -> None:
 def _end_handler(w: Walker, matched: list[int], after: Block) -> None:
     """`except E as name` deletes the name when the handler ends."""
     for part in matched:
-        if w.kinds[part] == w.n.kinds["as_pattern"]:
+        if w.kinds[part] == w.n.as_pattern:
             target = w.parts(part)[-1]
             name = base_name(w, w.parts(target)[0]) if w.parts(target) else None
             if name is not None:

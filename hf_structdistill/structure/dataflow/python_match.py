@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from .blocks import Block, flow
+from .python_control import branch
 from .walker import CALLEE, DEF, Walker
 
 
 def match_statement(w: Walker, node: int) -> None:
     parts = w.parts(node)
-    named = w.tree.language.named_kinds
-    suite = parts[-1] if w.kinds[parts[-1]] == w.n.kinds["block"] else None
+    named = w.named
+    suite = parts[-1] if w.kinds[parts[-1]] == w.n.block else None
     subjects = [p for p in parts[1:] if w.kinds[p] in named and p != suite]
-    cases = [c for c in w.parts(suite) if w.kinds[c] == w.n.kinds["case_clause"]] if suite is not None else []
-    w.later(_cases, (cases, subjects), len(w.nodes))
+    cases = [c for c in w.parts(suite) if w.kinds[c] == w.n.case_clause] if suite is not None else []
+    span = (subjects[0], w.last[subjects[-1]]) if subjects else (0, 0)
+    w.later(_case, (cases, 0, span), Block())
     for subject in reversed(subjects):
         w.scan(subject)
 
 
-def _cases(w: Walker, cases_and_subjects: tuple[list[int], list[int]], first: int) -> None:
-    cases, subjects = cases_and_subjects
-    span = (first, len(w.nodes), subjects[0], w.last[subjects[-1]]) if subjects else (0, 0, 0, 0)
-    w.later(_case, (cases, 0, span), Block())
-
-
-def _case(w: Walker, what: tuple[list[int], int, tuple[int, int, int, int]], after: Block) -> None:
+def _case(w: Walker, what: tuple[list[int], int, tuple[int, int]], after: Block) -> None:
     """One case: where its pattern fails, or its guard is false, the next one is tried."""
     cases, i, span = what
     if i == len(cases):
@@ -31,10 +27,10 @@ def _case(w: Walker, what: tuple[list[int], int, tuple[int, int, int, int]], aft
         w.start(after)
         return
     parts = w.parts(cases[i])[1:]
-    kinds = w.n.kinds
-    patterns = [p for p in parts if w.kinds[p] == kinds["case_pattern"]]
-    guard = [p for p in parts if w.kinds[p] == kinds["if_clause"]]
-    suite = [p for p in parts if w.kinds[p] == kinds["block"]]
+    n = w.n
+    patterns = [p for p in parts if w.kinds[p] == n.case_pattern]
+    guard = [p for p in parts if w.kinds[p] == n.if_clause]
+    suite = [p for p in parts if w.kinds[p] == n.block]
     failed = Block()
     if not _irrefutable(w, patterns):
         flow(w.block, failed)
@@ -44,19 +40,13 @@ def _case(w: Walker, what: tuple[list[int], int, tuple[int, int, int, int]], aft
     for body in reversed(suite):
         w.scan(body)
     if guard:
-        from .python_control import branch
-
         yes = Block()
-        w.later(_start_body, yes)
+        w.later(Walker.start, yes)
         condition = w.parts(guard[0])[-1]
         w.later(branch, condition, (yes, failed))
         w.later(Walker.raise_point)
     for pattern in reversed(patterns):
         w.later(_pattern, pattern, span)
-
-
-def _start_body(w: Walker, block: Block, _: None) -> None:
-    w.start(block)
 
 
 def _end_case(w: Walker, failed: Block, after: Block) -> None:
@@ -73,16 +63,16 @@ def _irrefutable(w: Walker, patterns: list[int]) -> bool:
         return False
     if w.kinds[parts[0]] == w.n.underscore:
         return True
-    return w.kinds[parts[0]] == w.n.kinds["dotted_name"] and len(w.parts(parts[0])) == 1
+    return w.kinds[parts[0]] == w.n.dotted_name and len(w.parts(parts[0])) == 1
 
 
-def _pattern(w: Walker, node: int, span: tuple[int, int, int, int]) -> None:
+def _pattern(w: Walker, node: int, span: tuple[int, int]) -> None:
     """Bind the captures of one pattern in order; alternatives join."""
-    kind, kinds = w.kinds[node], w.n.kinds
+    kind, n = w.kinds[node], w.n
     if kind == w.n.identifier:
         _capture(w, node, span)
         return
-    if kind == kinds["dotted_name"]:
+    if kind == n.dotted_name:
         parts = w.parts(node)
         if len(parts) == 1:
             _capture(w, parts[0], span)
@@ -90,20 +80,20 @@ def _pattern(w: Walker, node: int, span: tuple[int, int, int, int]) -> None:
             w.use(parts[0])
         return
     parts = w.parts(node)
-    if kind == kinds["union_pattern"]:
+    if kind == n.union_pattern:
         after = Block()
         before = w.block
-        w.later(_start_body, after)
+        w.later(Walker.start, after)
         for part in reversed(parts):
             w.later(_alternative_done, before, after)
             w.later(_pattern, part, span)
         w.start(Block(before) if before.preds else Block())
         return
-    if kind == kinds["class_pattern"] and parts and w.kinds[parts[0]] == kinds["dotted_name"]:
+    if kind == n.class_pattern and parts and w.kinds[parts[0]] == n.dotted_name:
         names = w.parts(parts[0])
         w.use(names[0], CALLEE if len(names) == 1 else 2)
         parts = parts[1:]
-    elif kind == kinds["keyword_pattern"]:
+    elif kind == n.keyword_pattern:
         parts = parts[1:]
     for part in reversed(parts):
         if w.last[part] > part + 1 or w.kinds[part] == w.n.identifier:
@@ -115,9 +105,8 @@ def _alternative_done(w: Walker, before: Block, after: Block) -> None:
     w.start(Block(before) if before.preds else Block())
 
 
-def _capture(w: Walker, node: int, span: tuple[int, int, int, int]) -> None:
+def _capture(w: Walker, node: int, span: tuple[int, int]) -> None:
     if w.source[w.starts[node] : w.ends[node]] == b"_":
         return
     occurrence = w.define(node, DEF)
-    if span[0] < span[1]:
-        w.assigned.append((occurrence, *span))
+    w.assigned.append((occurrence, *span))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from ..languages import ERROR_KIND, get_language
 
 # Actions of the scan, by kind id.
-PASS, NAME, DOT, CALL, SKIP, KEYWORD, SPECIAL = range(7)
+PASS, NAME, CALL, DOT, SKIP, KEYWORD, SPECIAL, INLINE = range(8)
 
 _SPECIAL = (
-    "as_pattern assignment augmented_assignment break_statement class_definition continue_statement decorator "
-    "delete_statement dictionary_comprehension for_statement function_definition future_import_statement "
-    "generator_expression global_statement if_statement import_from_statement import_statement lambda "
-    "list_comprehension match_statement named_expression nonlocal_statement raise_statement return_statement "
-    "set_comprehension try_statement type_alias_statement while_statement"
+    "as_pattern break_statement class_definition continue_statement decorator delete_statement "
+    "dictionary_comprehension for_statement function_definition future_import_statement generator_expression "
+    "global_statement if_statement import_from_statement import_statement lambda list_comprehension match_statement "
+    "named_expression nonlocal_statement raise_statement set_comprehension try_statement type_alias_statement "
+    "while_statement"
 ).split()
+
+_INLINE = ("assignment", "augmented_assignment", "return_statement")
 
 # With an assignment expression below them, these decide whether it runs; without, their operands are just uses.
 _BRANCHING = ("boolean_operator", "conditional_expression", "comparison_operator")
@@ -26,7 +29,6 @@ class PythonNodes:
 
     def __init__(self) -> None:
         grammar = get_language("python").grammar
-        self.id = {kind: _id(grammar, kind, True) for kind in _SPECIAL}
 
         def named(kind: str) -> int:
             return _id(grammar, kind, True)
@@ -41,7 +43,9 @@ class PythonNodes:
         self.dot, self.else_, self.as_, self.from_ = token("."), token("else"), token("as"), token("from")
         self.not_, self.and_, self.underscore = token("not"), token("and"), token("_")
         self.named_expression = named("named_expression")
-        self.kinds = {name: named(name) for name in _NAMED}
+        self.kinds = {kind: named(kind) for kind in (*_NAMED, *_SPECIAL, *_INLINE)}
+        self.__dict__.update(self.kinds)
+        self.stores = frozenset({self.subscript, self.attribute, self.call})
         table = bytearray(65536)
         table[self.identifier] = NAME
         table[self.dot] = DOT
@@ -51,11 +55,17 @@ class PythonNodes:
         table[named("type_parameter")] = SKIP
         table[ERROR_KIND] = SKIP
         for kind in _SPECIAL:
-            table[named(kind)] = SPECIAL
+            table[self.kinds[kind]] = SPECIAL
+        for kind in _INLINE:
+            table[self.kinds[kind]] = INLINE
         self.plain = bytes(table)
         table[named("type")] = table[named("type_parameter")] = PASS
         self.annotated = bytes(table)
         """The table that also looks into annotations, which are names but no variables."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, kind: str) -> int: ...
 
     def branching(self, table: bytes) -> bytes:
         """The table for programs with assignment expressions."""

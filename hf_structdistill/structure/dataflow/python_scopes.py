@@ -8,59 +8,69 @@ from .python_control import branch
 from .units import Frame
 from .walker import DEF, OBJECT, Walker
 
+Function = tuple[int, int | None, int | None, list[int]]
+"""A function or lambda: node, name, parameters, body."""
+
 
 def function_definition(w: Walker, node: int) -> None:
     """Defaults in the enclosing scope, then the name, then the body as a unit of its own."""
     n = w.n
-    parts = w.parts(node)
-    named = [p for p in parts if w.kinds[p] in w.tree.language.named_kinds]
-    if not named or w.kinds[named[0]] != n.identifier:
+    name = parameters = generic = None
+    body, annotations = [], []
+    for part in w.parts(node):
+        kind = w.kinds[part]
+        if kind == n.identifier:
+            name = part
+        elif kind == n.parameters:
+            parameters = part
+        elif kind == n.block:
+            body.append(part)
+        elif kind == n.type_parameter:
+            generic = part
+        elif kind == n.type:
+            annotations.append(part)
+    if name is None:
         return
-    parameters = next((p for p in named if w.kinds[p] == n.kinds["parameters"]), None)
-    generic = next((p for p in named if w.kinds[p] == n.kinds["type_parameter"]), None)
-    body = [p for p in named if w.kinds[p] == n.kinds["block"]]
-    first = len(w.nodes)
-    w.later(_function, (named[0], parameters, generic, body), (node, first))
+    w.later(_function, (node, name, parameters, body), generic)
     if w.annotations:
-        for part in named[1:]:
-            if w.kinds[part] == n.kinds["type"]:
-                w.scan(part)
-    _scan_defaults(w, parameters)
+        for part in annotations:
+            w.scan(part)
+    if parameters is not None and w.last[parameters] > parameters + 3:
+        _scan_defaults(w, parameters)
 
 
 def lambda_expression(w: Walker, node: int) -> None:
-    parts = [p for p in w.parts(node) if w.kinds[p] in w.tree.language.named_kinds]
-    parameters = parts[0] if parts and w.kinds[parts[0]] == w.n.kinds["lambda_parameters"] else None
+    parts = [p for p in w.parts(node) if w.kinds[p] in w.named]
+    parameters = parts[0] if parts and w.kinds[parts[0]] == w.n.lambda_parameters else None
     body = parts[1:] if parameters is not None else parts
-    w.later(_enter_function, (parameters, body, ("lambda", "")), (node, len(w.nodes)))
-    _scan_defaults(w, parameters)
+    w.later(_enter_function, (node, None, parameters, body))
+    if parameters is not None:
+        _scan_defaults(w, parameters)
 
 
-def _scan_defaults(w: Walker, parameters: int | None) -> None:
+def _scan_defaults(w: Walker, parameters: int) -> None:
     """Push the default values (and annotations, where they count), in order."""
-    if parameters is None:
-        return
-    kinds = w.n.kinds
+    n = w.n
     for part in reversed(w.parts(parameters)):
         kind = w.kinds[part]
-        if kind in (kinds["default_parameter"], kinds["typed_default_parameter"]):
+        if kind in (n.default_parameter, n.typed_default_parameter):
             w.scan(w.parts(part)[-1])
-        if w.annotations and kind in (kinds["typed_parameter"], kinds["typed_default_parameter"]):
+        if w.annotations and kind in (n.typed_parameter, n.typed_default_parameter):
             for piece in w.parts(part):
-                if w.kinds[piece] == kinds["type"]:
+                if w.kinds[piece] == n.type:
                     w.scan(piece)
 
 
-def _function(w: Walker, what: tuple[int, int | None, int | None, list[int]], node_first: tuple[int, int]) -> None:
-    name, parameters, generic, body = what
+def _function(w: Walker, function: Function, generic: int | None) -> None:
+    _, name, _, _ = function
+    assert name is not None
     w.define(name, DEF | OBJECT)
-    text = w.text(name).decode("utf-8", "replace")
-    if generic is not None:
-        w.later(_leave_frame)
-        w.later(_enter_function, (parameters, body, ("function", text)), node_first)
-        _enter_type_parameters(w, generic, text)
+    if generic is None:
+        _enter_function(w, function)
     else:
-        _enter_function(w, (parameters, body, ("function", text)), node_first)
+        w.later(_leave_frame)
+        w.later(_enter_function, function)
+        _enter_type_parameters(w, generic, w.text(name))
 
 
 def _enter_type_parameters(w: Walker, generic: int, name: str) -> None:
@@ -79,52 +89,51 @@ def _leave_frame(w: Walker, a: None, b: None) -> None:
     w.unit.frames.pop()
 
 
-def _enter_function(
-    w: Walker, what: tuple[int | None, list[int], tuple[str, str]], node_first: tuple[int, int]
-) -> None:
-    parameters, body, (kind, name) = what
-    node, first = node_first
-    w.enter_unit(w.new_scope(kind, name, node))
-    stop = first + sum(1 for _ in range(first, len(w.nodes)))
+def _enter_function(w: Walker, function: Function, _: None = None) -> None:
+    node, name, parameters, body = function
+    w.enter_unit(w.new_scope("lambda", "", node) if name is None else w.new_scope("function", w.text(name), node))
     if parameters is not None:
         for part in w.parts(parameters):
-            _parameter(w, part, first, stop)
+            if w.kinds[part] == w.n.identifier:
+                w.define(part)
+            else:
+                _parameter(w, part)
     w.later(Walker.leave_unit)
     for part in reversed(body):
         w.scan(part)
 
 
-def _parameter(w: Walker, part: int, first: int, stop: int) -> None:
+def _parameter(w: Walker, part: int) -> None:
     """Define a parameter; its value comes from the uses in its default."""
-    kinds = w.n.kinds
+    n = w.n
     kind = w.kinds[part]
     default = None
-    if kind in (kinds["default_parameter"], kinds["typed_default_parameter"]):
+    if kind in (n.default_parameter, n.typed_default_parameter):
         pieces = w.parts(part)
         part, default = pieces[0], pieces[-1]
-    elif kind == kinds["typed_parameter"]:
+    elif kind == n.typed_parameter:
         part = w.parts(part)[0]
     stack = [part]
     while stack:
         part = stack.pop()
         if w.kinds[part] == w.n.identifier:
             occurrence = w.define(part, DEF)
-            if default is not None and first < stop:
-                w.assigned.append((occurrence, first, stop, default, w.last[default]))
-        elif w.kinds[part] in w.tree.language.named_kinds:
+            if default is not None:
+                w.assigned.append((occurrence, default, w.last[default]))
+        elif w.kinds[part] in w.named:
             stack.extend(reversed(w.parts(part)))
 
 
 def class_definition(w: Walker, node: int) -> None:
     """Bases first, then the body at once in a unit of its own, then the name."""
     n = w.n
-    named = [p for p in w.parts(node) if w.kinds[p] in w.tree.language.named_kinds]
+    named = [p for p in w.parts(node) if w.kinds[p] in w.named]
     if not named or w.kinds[named[0]] != n.identifier:
         return
-    generic = next((p for p in named if w.kinds[p] == n.kinds["type_parameter"]), None)
-    body = [p for p in named if w.kinds[p] == n.kinds["block"]]
+    generic = next((p for p in named if w.kinds[p] == n.type_parameter), None)
+    body = [p for p in named if w.kinds[p] == n.block]
     arguments = [p for p in named[1:] if p != generic and p not in body]
-    text = w.text(named[0]).decode("utf-8", "replace")
+    text = w.text(named[0])
     w.later(_define_class, named[0])
     if generic is not None:
         w.later(_leave_frame)
@@ -152,25 +161,25 @@ def _enter_class(w: Walker, body_and_name: tuple[list[int], str], node: int) -> 
 
 def comprehension(w: Walker, node: int) -> None:
     """The first iterable outside; the rest in a scope of its own, element last."""
-    kinds = w.n.kinds
-    named = w.tree.language.named_kinds
+    n = w.n
+    named = w.named
     parts = [p for p in w.parts(node) if w.kinds[p] in named]
-    clauses = [p for p in parts if w.kinds[p] in (kinds["for_in_clause"], kinds["if_clause"])]
+    clauses = [p for p in parts if w.kinds[p] in (n.for_in_clause, n.if_clause)]
     elements = [p for p in parts if p not in clauses]
     if not clauses:
         w.tasks.append((None, node + 1, w.last[node]))
         return
-    w.later(_enter_comprehension, (node, clauses, elements), len(w.nodes))
+    w.later(_enter_comprehension, (clauses, elements), node)
     for part in reversed(_iterables(w, clauses[0])):
         w.scan(part)
 
 
-def _enter_comprehension(w: Walker, what: tuple[int, list[int], list[int]], first: int) -> None:
+def _enter_comprehension(w: Walker, clauses_and_elements: tuple[list[int], list[int]], node: int) -> None:
     """With the first iterable evaluated, open the scope; push the other clauses and the element."""
-    node, clauses, elements = what
+    clauses, elements = clauses_and_elements
     frame = Frame(w.new_scope("comprehension", "", node), set())
     for clause in clauses:
-        if w.kinds[clause] == w.n.kinds["for_in_clause"]:
+        if w.kinds[clause] == w.n.for_in_clause:
             frame.bound.update(_target_names(w, clause))
     if w.bound is not None:
         w.bound[frame.scope] = frame.bound
@@ -181,61 +190,54 @@ def _enter_comprehension(w: Walker, what: tuple[int, list[int], list[int]], firs
         w.scan(element)
     for clause in reversed(clauses[1:]):
         w.later(_clause, (clause, frame), done)
-    _bind_items(w, clauses[0], frame, first, done)
+    _bind_items(w, (clauses[0], frame), done)
 
 
-def _target_names(w: Walker, clause: int) -> list[bytes]:
+def _target_names(w: Walker, clause: int) -> list[str]:
     target = _target(w, clause)
     if target is None:
         return []
-    kinds = w.n.kinds
+    n = w.n
     names, stack = [], [target]
     while stack:
         node = stack.pop()
         if w.kinds[node] == w.n.identifier:
             names.append(w.text(node))
-        elif w.kinds[node] not in (kinds["subscript"], kinds["attribute"], kinds["call"]):
+        elif w.kinds[node] not in n.stores:
             stack.extend(w.parts(node))
     return names
 
 
 def _target(w: Walker, clause: int) -> int | None:
-    named = w.tree.language.named_kinds
+    named = w.named
     return next((p for p in w.parts(clause) if w.kinds[p] in named), None)
 
 
 def _iterables(w: Walker, clause: int) -> list[int]:
-    named = w.tree.language.named_kinds
+    named = w.named
     return [p for p in w.parts(clause) if w.kinds[p] in named][1:]
 
 
 def _clause(w: Walker, clause_and_frame: tuple[int, Frame], done: Block | None) -> None:
     """A later `for` or `if` of the comprehension."""
     clause, frame = clause_and_frame
-    if w.kinds[clause] == w.n.kinds["if_clause"]:
+    if w.kinds[clause] == w.n.if_clause:
         condition = w.parts(clause)[-1]
         if done is None:
             w.scan(condition)
         else:
             yes = Block()
-            w.later(_start, yes)
+            w.later(Walker.start, yes)
             w.later(branch, condition, (yes, done))
         return
-    w.later(_later_items, (clause, frame, len(w.nodes)), done)
+    w.later(_bind_items, (clause, frame), done)
     for part in reversed(_iterables(w, clause)):
         w.scan(part)
 
 
-def _start(w: Walker, block: Block, _: None) -> None:
-    w.start(block)
-
-
-def _later_items(w: Walker, what: tuple[int, Frame, int], done: Block | None) -> None:
-    _bind_items(w, *what, done)
-
-
-def _bind_items(w: Walker, clause: int, frame: Frame, first: int, done: Block | None) -> None:
+def _bind_items(w: Walker, clause_and_frame: tuple[int, Frame], done: Block | None) -> None:
     """Bind the target of a `for` clause to the items; with assignment expressions about, as a loop of blocks."""
+    clause, frame = clause_and_frame
     if done is not None:
         w.start(w.fork())
         flow(w.block, done)
@@ -244,8 +246,7 @@ def _bind_items(w: Walker, clause: int, frame: Frame, first: int, done: Block | 
         w.start(w.fork())
     target, iterables = _target(w, clause), _iterables(w, clause)
     if target is not None and iterables:
-        value = iterables[0]
-        bind_target(w, target, value, first, len(w.nodes), frame=frame, zipped=False)
+        bind_target(w, target, iterables[0], frame, zipped=False)
 
 
 def _leave_comprehension(w: Walker, done: Block | None, _: None) -> None:

@@ -20,17 +20,17 @@ class Frame:
 
     __slots__ = ("scope", "bound", "current")
 
-    def __init__(self, scope: int, bound: set[bytes]) -> None:
+    def __init__(self, scope: int, bound: set[str]) -> None:
         self.scope = scope
         self.bound = bound
-        self.current: dict[bytes, int] = {}
+        self.current: dict[str, int] = {}
 
 
 class Captured(NamedTuple):
     """A use (or an escaping definition) inside a nested function, seen from an enclosing unit."""
 
     occurrence: int
-    name: bytes
+    name: str
     block: Block
     """Block of the enclosing unit in which the function is created."""
     after: int
@@ -66,15 +66,15 @@ class Unit:
         self.is_class = is_class
         self.block = Block(None)
         """Where the walk stands in this unit (kept up to date while an inner unit is walked)."""
-        self.defs: dict[bytes, list[tuple[int, Block]]] = {}
+        self.defs: dict[str, list[tuple[int, Block]]] = {}
         """Every name this unit binds, with its definitions (none for a bare annotation or del)."""
-        self.declared: dict[bytes, bool] = {}
+        self.declared: dict[str, bool] = {}
         """Names under a global (True) or nonlocal (False) statement."""
-        self.escaping: dict[bytes, list[tuple[int, Block]]] = {}
+        self.escaping: dict[str, list[tuple[int, Block]]] = {}
         """Definitions of declared names, and partial definitions (x[i] = v), whose variable may be an outer one."""
-        self.exposed: list[tuple[int, bytes, Block]] = []
+        self.exposed: list[tuple[int, str, Block]] = []
         """Uses with no definition earlier in their block."""
-        self.outer: list[tuple[int, bytes]] = []
+        self.outer: list[tuple[int, str]] = []
         """Uses in a comprehension of a class body: they do not see the names of the class."""
         self.captured: list[Captured] = []
         self.floating: list[Captured] = []
@@ -138,7 +138,7 @@ def _settle_exposed(walker: Walker, unit: Unit) -> None:
             _capture(walker, parent, occurrence, name)
 
 
-def _settle_captured(walker: Walker, unit: Unit, floats: dict[bytes, list[int]]) -> None:
+def _settle_captured(walker: Walker, unit: Unit, floats: dict[str, list[int]]) -> None:
     """Uses inside functions created here: what reached the creation, and what is defined after it."""
     for use in unit.captured:
         name = use.name
@@ -161,13 +161,13 @@ def _settle_captured(walker: Walker, unit: Unit, floats: dict[bytes, list[int]])
         walker.add_reaching(use.occurrence, found)
 
 
-def _settle_floating(walker: Walker, unit: Unit) -> dict[bytes, list[int]]:
+def _settle_floating(walker: Walker, unit: Unit) -> dict[str, list[int]]:
     """Definitions that functions created here make of this unit's variables (global, nonlocal, x[i] = v).
 
     They may run at any time after the function exists, and nothing certainly ends them: each reaches every use of the
     variable that can come after the creation.
     """
-    floats: dict[bytes, list[int]] = {}
+    floats: dict[str, list[int]] = {}
     for item in unit.floating:
         if unit.is_class or item.name not in unit.defs or item.name in unit.declared:
             if unit.parent is not None:
@@ -176,13 +176,14 @@ def _settle_floating(walker: Walker, unit: Unit) -> dict[bytes, list[int]]:
         walker.owners[item.occurrence] = unit.scope
         floats.setdefault(item.name, []).append(item.occurrence)
         for use in walker.uses_named(item.name):
-            block = walker.where[use]
-            if walker.owners[use] in (-1, unit.scope) and unit.may_precede(item.block, item.after, block, use):
+            if walker.owners.get(use, unit.scope) != unit.scope:
+                continue
+            if unit.may_precede(item.block, item.after, walker.block_of(use), use):
                 walker.pending.append((use, item.occurrence))
     return floats
 
 
-def _use_in(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
+def _use_in(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
     """A use that runs at the point where `unit` stands."""
     for frame in reversed(unit.frames):
         if name in frame.bound:
@@ -190,7 +191,7 @@ def _use_in(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
             if name in frame.current:
                 walker.add_reaching(occurrence, (frame.current[name],))
             return
-    walker.where[occurrence] = unit.block
+    walker.elsewhere[occurrence] = unit.block
     definition = unit.block.defs.get(name)
     if unit.is_class and unit.frames:
         unit.outer.append((occurrence, name))
@@ -202,7 +203,7 @@ def _use_in(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
         walker.owners[occurrence] = unit.scope
 
 
-def _capture(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
+def _capture(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
     """A use inside a function that is created at the point where `unit` stands."""
     for frame in reversed(unit.frames):
         if name in frame.bound:
@@ -214,7 +215,7 @@ def _capture(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
     unit.captured.append(Captured(occurrence, name, block, len(walker.nodes), block.defs.get(name)))
 
 
-def _use_global(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
+def _use_global(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
     """A use of a module variable, past every unit in between."""
     module = walker.module
     if unit.is_class and unit.parent is module:
@@ -224,13 +225,13 @@ def _use_global(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> Non
         module.captured.append(Captured(occurrence, name, block, len(walker.nodes), block.defs.get(name)))
 
 
-def _escape(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
+def _escape(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
     target = walker.module if unit.declared.get(name) else unit.parent
     if target is not None:
         _float(walker, target, occurrence, name)
 
 
-def _float(walker: Walker, unit: Unit, occurrence: int, name: bytes) -> None:
+def _float(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
     for frame in reversed(unit.frames):
         if name in frame.bound:
             walker.owners[occurrence] = frame.scope

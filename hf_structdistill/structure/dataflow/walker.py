@@ -7,13 +7,14 @@ of calling the walk again, so nesting depth costs memory and never the interpret
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from .blocks import Block, flow
 from .graph import Scope
-from .python_nodes import CALL, DOT, KEYWORD, NAME, PASS, SKIP, python_nodes
+from .python_nodes import CALL, DOT, INLINE, KEYWORD, PASS, SKIP, python_nodes
 from .units import Frame, Unit, close
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ NOWHERE = Block()
 """Unreachable: what a deleted name is looked up in."""
 
 Task = tuple[Callable[..., None] | None, Any, Any]
-Handlers = dict[int, Callable[["Walker", int], None]]
+Handlers = dict[int, Callable[["Walker", int], Any]]
 
 
 class Walker:
@@ -36,59 +37,65 @@ class Walker:
     def __init__(
         self, tree: SyntaxTree, handlers: Handlers, *, names: bool = False, annotations: bool = False
     ) -> None:
+        """`names` records what a scope table needs; `annotations` walks annotations as if they were expressions."""
         self.tree = tree
-        self.source, self.kinds, self.last = tree.source, tree.kinds, tree.last
-        self.starts, self.ends = tree.starts, tree.ends
+        self.kinds, self.last, self.starts, self.ends = tree.kinds, tree.last, tree.starts, tree.ends
+        self.named = tree.language.named_kinds
         self.n = python_nodes()
         self.handlers = handlers
         self.annotations = annotations
-        self.ascii = tree.source.isascii()
+        self.source = tree.source
+        # Where bytes are characters, names are slices of the text.
+        self.ascii = tree.source.decode("ascii") if tree.source.isascii() else None
         self.nodes: list[int] = []
-        self.names: list[bytes] = []
+        self.names: list[str] = []
         self.flags: list[int] = []
-        self.where: list[Block] = []
-        self.owners: list[int] = []
         self.reach: list[Any] = []
         """Definitions that reach each occurrence: None, one int, or a collection of ints."""
-        self.assigned: list[tuple[int, int, int, int, int]] = []
-        """(definition, first and last occurrence, first and last node) whose uses make the value."""
+        self.owners: dict[int, int] = {}
+        """Scope of an occurrence, where it is not that of the definitions that reach it."""
+        self.assigned: list[tuple[int, int, int]] = []
+        """(definition, first node, one past the last node): the uses between make its value."""
         self.pending: list[tuple[int, int]] = []
         """(use, definition) found while the use itself was not settled yet."""
         self.scopes: list[Scope] = [Scope("module", "", 0, -1)]
         self._scope_at: dict[int, int] = {}
         self.units: list[Unit] = []
-        self.bound: dict[int, set[bytes]] | None = {} if names else None
+        self.bound: dict[int, set[str]] | None = {} if names else None
         """Names that comprehensions and type parameters bind, only for the scope table."""
-        self.used: list[set[bytes]] | None = [set()] if names else None
+        self.used: list[set[str]] | None = [set()] if names else None
         """Names each scope mentions, only for the scope table."""
         self.module = self.unit = Unit(0, None)
         self.block = self.unit.block
+        self.moves: list[tuple[int, Block]] = [(0, self.block)]
+        """(first occurrence, block): from there on, occurrences are in this block."""
+        self.elsewhere: dict[int, Block] = {}
+        """Blocks of uses in a class body, seen from the unit around it."""
         self.tasks: list[Task] = []
         self.in_finally = False
-        self._by_name: dict[bytes, list[int]] = {}
+        self._by_name: dict[str, list[int]] = {}
         self._indexed = -1
         self.walrus_nodes: set[int] = set()
-        self._choose_tables()
-
-    def _choose_tables(self) -> None:
-        table = self.n.annotated if self.annotations else self.n.plain
-        walrus = self.n.named_expression
-        if walrus in self.kinds:
-            table = self.n.branching(table)
-            parents = self.tree.parents
-            for node, kind in enumerate(self.kinds):
-                while kind == walrus and node >= 0 and node not in self.walrus_nodes:
-                    self.walrus_nodes.add(node)
-                    node = parents[node]
-        self.table = table
+        self.table = self.n.annotated if annotations else self.n.plain
+        if self.n.named_expression in tree.kinds:
+            self._mark_walrus_nodes()
         self.guarded_table: bytes | None = None
+
+    def _mark_walrus_nodes(self) -> None:
+        """Find what contains an assignment expression: there, and only there, expressions have branches."""
+        self.table = self.n.branching(self.table)
+        parents, walrus = self.tree.parents, self.n.named_expression
+        for node, kind in enumerate(self.kinds):
+            while kind == walrus and node >= 0 and node not in self.walrus_nodes:
+                self.walrus_nodes.add(node)
+                node = parents[node]
 
     # -- the walk
 
     def run(self) -> None:
         """Walk the whole tree and resolve every unit."""
-        self.tasks.append((None, 0, len(self.kinds)))
         tasks = self.tasks
+        tasks.append((None, 0, len(self.kinds)))
         while tasks:
             function, a, b = tasks.pop()
             if function is None:
@@ -99,61 +106,87 @@ class Walker:
         self.units.append(self.module)
 
     def _scan(self, j: int, stop: int) -> None:
-        """Visit nodes [j, stop) in order until one needs a handler; the rest of the range becomes a task."""
-        kinds, table, unit = self.kinds, self.table, self.unit
+        """Visit nodes [j, stop) in order until one needs a handler; the rest of the range becomes a task.
+
+        A simple statement (`x = value`, `x += value`, `return value`) is finished inline: its value is scanned up to
+        its end, then `finish` runs, and the loop goes on.
+        """
+        kinds, table, unit, n = self.kinds, self.table, self.unit, self.n
         if unit.dispatch is not None:
             if self.guarded_table is None:
-                self.guarded_table = self.n.guarded(table)
+                self.guarded_table = n.guarded(table)
             table = self.guarded_table
-        fast = self.ascii and not unit.frames and self.used is None
-        source, starts, ends, nodes = self.source, self.starts, self.ends, self.nodes
-        block, exposed = self.block, unit.exposed
+        text, starts, ends = self.ascii, self.starts, self.ends
+        fast = text is not None and not unit.frames and self.used is None
+        nodes, names, flags, reach, exposed = self.nodes, self.names, self.flags, self.reach, unit.exposed
+        identifier = n.identifier
+        block = self.block
         defs = block.defs
-        while j < stop:
-            kind = kinds[j]
-            action = table[kind]
-            if action == PASS:
-                j += 1
-            elif action == NAME or action == CALL:
-                flag = USE
-                if action == CALL:
+        finish: Task | None = None
+        outer = stop
+        while True:
+            while j < stop:
+                kind = kinds[j]
+                action = table[kind]
+                if action == PASS:
                     j += 1
-                    if j >= stop or kinds[j] != self.n.identifier:
-                        continue
-                    flag = CALLEE
-                if fast:
-                    name = source[starts[j] : ends[j]]
-                    definition = defs.get(name)
-                    if definition is None:
-                        exposed.append((len(nodes), name, block))
-                    elif definition < 0:
-                        definition = None
-                        exposed.append((len(nodes), name, NOWHERE))
-                    nodes.append(j)
-                    self.names.append(name)
-                    self.flags.append(flag)
-                    self.where.append(block)
-                    self.owners.append(-1)
-                    self.reach.append(definition)
+                elif action <= CALL:  # NAME or CALL
+                    flag = USE
+                    if action == CALL:
+                        j += 1
+                        if j >= stop or kinds[j] != identifier:
+                            continue
+                        flag = CALLEE
+                    if fast:
+                        name = text[starts[j] : ends[j]]  # type: ignore[index]
+                        definition = defs.get(name)
+                        if definition is None:
+                            exposed.append((len(nodes), name, block))
+                        elif definition < 0:
+                            definition = None
+                            exposed.append((len(nodes), name, NOWHERE))
+                        nodes.append(j)
+                        names.append(name)
+                        flags.append(flag)
+                        reach.append(definition)
+                    else:
+                        self.use(j, flag)
+                    j += 1
+                elif action == DOT:
+                    j = self._after_attribute(j + 1, stop)
+                elif action == KEYWORD:
+                    j = min(j + 2, stop)
+                elif action == SKIP:
+                    j = self.last[j]
                 else:
-                    self.use(j, flag)
-                j += 1
-            elif action == DOT:
-                j = self._after_attribute(j + 1, stop)
-            elif action == KEYWORD:
-                j = min(j + 2, stop)
-            elif action == SKIP:
-                j = self.last[j]
-            else:
-                if self.last[j] < stop:
-                    self.tasks.append((None, self.last[j], stop))
-                self.handlers[kind](self, j)
+                    if action == INLINE and finish is None:
+                        simple = self.handlers[kind](self, j)
+                        if simple is not None:
+                            outer, stop = stop, self.last[j]
+                            j, finish = simple
+                            continue
+                    if finish is not None:
+                        if stop < outer:
+                            self.tasks.append((None, stop, outer))
+                        self.tasks.append(finish)
+                    if self.last[j] < stop:
+                        self.tasks.append((None, self.last[j], stop))
+                    self.handlers[-kind if action == INLINE else kind](self, j)
+                    return
+            if finish is None:
                 return
+            function, a, b = finish
+            function(self, a, b)  # type: ignore[misc]
+            finish = None
+            stop = outer
+            if block is not self.block:
+                block = self.block
+                defs = block.defs
 
     def _after_attribute(self, j: int, stop: int) -> int:
         """Skip the attribute name after a dot; a line continuation may stand between."""
         while j < stop and self.kinds[j] in self.n.extras:
-            j += 1
+            j = self.last[j]
         return j + 1 if j < stop and self.kinds[j] == self.n.identifier else j
 
     def scan(self, node: int) -> None:
@@ -177,22 +210,20 @@ class Walker:
             node = last[node]
         return found
 
-    def text(self, node: int) -> bytes:
+    def text(self, node: int) -> str:
         """The name at a node, in the NFKC form in which Python compares names."""
-        name = self.source[self.starts[node] : self.ends[node]]
-        if not self.ascii and not name.isascii():
-            return normalize("NFKC", name.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-        return name
+        if self.ascii is not None:
+            return self.ascii[self.starts[node] : self.ends[node]]
+        name = self.source[self.starts[node] : self.ends[node]].decode("utf-8", "surrogateescape")
+        return name if name.isascii() else normalize("NFKC", name)
 
     # -- occurrences
 
-    def add(self, node: int, name: bytes, flag: int) -> int:
+    def add(self, node: int, name: str, flag: int) -> int:
         occurrence = len(self.nodes)
         self.nodes.append(node)
         self.names.append(name)
         self.flags.append(flag)
-        self.where.append(self.block)
-        self.owners.append(-1)
         self.reach.append(None)
         return occurrence
 
@@ -220,7 +251,11 @@ class Walker:
 
     def define(self, node: int, flag: int = DEF) -> int:
         """The unit binds a name here."""
-        occurrence = self.add(node, self.text(node), flag)
+        occurrence = len(self.nodes)
+        self.nodes.append(node)
+        self.names.append(self.text(node))
+        self.flags.append(flag)
+        self.reach.append(None)
         self.bind(occurrence)
         return occurrence
 
@@ -231,25 +266,29 @@ class Walker:
         self.block.defs[name] = occurrence
         if name in unit.declared:
             unit.escaping.setdefault(name, []).append((occurrence, self.block))
+            return
+        self.owners[occurrence] = unit.scope
+        if name in unit.defs:
+            unit.defs[name].append((occurrence, self.block))
         else:
-            self.owners[occurrence] = unit.scope
-            unit.defs.setdefault(name, []).append((occurrence, self.block))
+            unit.defs[name] = [(occurrence, self.block)]
 
-    def bind_partly(self, node: int) -> None:
+    def bind_partly(self, node: int) -> int | None:
         """The use at `node` has also changed its variable (x[i] = v, x.a = v): a definition that uses itself."""
         occurrence = len(self.nodes) - 1
         while occurrence >= 0 and self.nodes[occurrence] != node:
             occurrence -= 1
         if occurrence < 0:
-            return
+            return None
         name = self.names[occurrence]
         self.flags[occurrence] |= DEF
         for frame in reversed(self.unit.frames):
             if name in frame.bound:
                 frame.current[name] = occurrence
-                return
+                return occurrence
         self.block.defs[name] = occurrence
         self.unit.escaping.setdefault(name, []).append((occurrence, self.block))
+        return occurrence
 
     def bind_in(self, frame: Frame, node: int) -> int:
         """A comprehension binds a name of its own scope."""
@@ -267,7 +306,7 @@ class Walker:
         else:
             self.reach[occurrence] = {*((known,) if isinstance(known, int) else known), *definitions}
 
-    def uses_named(self, name: bytes) -> list[int]:
+    def uses_named(self, name: str) -> list[int]:
         """Occurrences of a name so far that are read, callees included; the index is built on first need."""
         if self._indexed != len(self.nodes):
             self._by_name, self._indexed = {}, len(self.nodes)
@@ -276,14 +315,28 @@ class Walker:
                     self._by_name.setdefault(self.names[occurrence], []).append(occurrence)
         return self._by_name.get(name, [])
 
+    def block_of(self, occurrence: int) -> Block:
+        """The block in which an occurrence is evaluated."""
+        if occurrence in self.elsewhere:
+            return self.elsewhere[occurrence]
+        return self.moves[bisect_right(self.moves, occurrence, key=_first) - 1][1]
+
     # -- control flow
 
-    def start(self, block: Block) -> None:
+    def start(self, block: Block, _: Any = None) -> None:
+        """Go on in `block`."""
         self.block = block
+        self.moves.append((len(self.nodes), block))
+
+    def join(self, target: Block, follow: Block | None = None) -> None:
+        """The present block runs on into `target`; the walk goes on in `follow`."""
+        flow(self.block, target)
+        if follow is not None:
+            self.start(follow)
 
     def fork(self) -> Block:
         """A new block after the current one; the walk stays where it is."""
-        return Block(*([self.block] if self.block.preds else []))
+        return Block(self.block) if self.block.preds else Block()
 
     def raise_point(self, a: Any = None, b: Any = None) -> None:
         """An exception may start here: the enclosing try sees the present state."""
@@ -292,7 +345,7 @@ class Walker:
         if dispatch is None or not block.preds or (block.covered is dispatch and not block.defs):
             return
         flow(block, dispatch)
-        self.block = Block(block)
+        self.start(Block(block))
         self.block.covered = dispatch
 
     # -- units
@@ -301,21 +354,26 @@ class Walker:
         if node in self._scope_at:  # the second walk of a finally clause
             return self._scope_at[node]
         parent = self.unit.frames[-1].scope if self.unit.frames else self.unit.scope
-        self._scope_at[node] = len(self.scopes)
+        index = self._scope_at[node] = len(self.scopes)
         self.scopes.append(Scope(kind, name, self.starts[node], parent))
         if self.used is not None:
             self.used.append(set())
-        return len(self.scopes) - 1
+        return index
 
     def enter_unit(self, scope: int, is_class: bool = False) -> None:
         self.unit.block = self.block
         self.unit = Unit(scope, self.unit, is_class)
-        self.block = self.unit.block
+        self.start(self.unit.block)
 
     def leave_unit(self, a: Any = None, b: Any = None) -> None:
         unit = self.unit
         assert unit.parent is not None
         close(self, unit)
-        self.units.append(unit)
+        if self.used is not None:
+            self.units.append(unit)
         self.unit = unit.parent
-        self.block = self.unit.block
+        self.start(self.unit.block)
+
+
+def _first(move: tuple[int, Block]) -> int:
+    return move[0]
