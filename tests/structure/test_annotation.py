@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from tokenizer_families import CORPUS, FAMILIES, encode, family
 
 from hf_structdistill.errors import InputError
-from hf_structdistill.structure import StructureAnnotator, TokenBytes, parse
-from hf_structdistill.structure.annotation import AlignedProgram, _KindTables
+from hf_structdistill.structure import Annotation, StructureAnnotator, TokenBytes, parse
+from hf_structdistill.structure.alignment import AlignedPrograms, KindTables, Program
 from hf_structdistill.structure.languages import get_language
-from hf_structdistill.structure.regions import Region
 
 
 def annotate(pieces: list[str], labels=None, special=(), **options):
@@ -196,6 +195,20 @@ def test_a_special_token_behind_the_fence_does_not_hide_it():
     assert np.flatnonzero(a.code_mask).tolist() == [1, 2, 3] and a.unparsed_bytes == 0
 
 
+def test_a_batch_gives_what_each_segment_gives_alone():
+    segments = [list(range(len(ADD))), [], [27], list(range(3, 24)), [1, 13, 14, 15, 1], [0, 26]]
+    labels = [ADD_LABELS, [], [-100], [0] * 21, [0, 0, 0, 0, 0], [-100, -100]]
+    table = TokenBytes([piece.encode() for piece in ADD], [27])
+    annotator = StructureAnnotator(table)
+    batch = annotator.annotate_batch(segments, labels)
+    assert len(batch) == len(segments) and annotator.annotate_batch([]) == []
+    for ids, row, together in zip(segments, labels, batch, strict=True):
+        alone = annotator.annotate(ids, row)
+        for name in Annotation.__slots__:
+            np.testing.assert_array_equal(getattr(alone, name), getattr(together, name), err_msg=name)
+    assert [a.code_bytes > 0 for a in batch] == [True, False, False, True, False, False]
+
+
 def test_labels_of_another_length_are_refused():
     with pytest.raises(InputError, match=r"\(3,\).*\(2,\)"):
         annotate(["a", "b", "c"], [1, 2])
@@ -243,7 +256,7 @@ SNIPPETS = [
 ]
 sources = st.lists(st.sampled_from(SNIPPETS), max_size=6).map("".join)
 NAMES = ["gpt2", "llama3", "llama2", "metaspace", "unigram", "tekken"]
-KINDS = _KindTables(get_language("python"))
+KINDS = KindTables(get_language("python"))
 
 
 def smallest_nodes(tree) -> list[int]:
@@ -268,13 +281,15 @@ def test_the_node_of_a_token_is_the_smallest_over_its_first_solid_byte(name, sou
     if start == len(text):
         return
     tree = parse(text[start:])
-    program = AlignedProgram(tree, Region(start, len(text), False, True), text, offsets, blanks, KINDS)
+    aligned = AlignedPrograms([Program(tree, start, len(text))], text, offsets, blanks, KINDS)
     painted = smallest_nodes(tree)
-    for token, node in enumerate(program.token_nodes().tolist(), program.tokens.start):
+    for token, node in zip(aligned.tokens.tolist(), aligned.nodes.tolist(), strict=True):
         span = range(max(offsets[token], start) - start, offsets[token + 1] - start)
         solid = [b for b in span if tree.source[b : b + 1].strip()]
         anchor = (solid or [*span])[0]
         expected = painted[anchor]
+        if expected >= 0 and "ERROR" in map(tree.kind_name, [expected, *tree.ancestors(expected)]):
+            expected = -1
         is_content = expected >= 0 and tree.kind_name(expected) == "string_content"
         is_layout = not solid and not is_content and (expected < 0 or tree.children(expected))
         assert node == (-1 if is_layout else expected)
