@@ -88,23 +88,29 @@ def choose_backend(wanted: str | None) -> str:
     return "rlimits"
 
 
-@functools.lru_cache(maxsize=1)
 def bubblewrap_problem() -> str | None:
     """Why bubblewrap cannot be used here, and what to do; None when it can."""
+    mode, problem = probe(os.environ.get("PATH"))
+    return None if mode else problem
+
+
+@functools.lru_cache(maxsize=4)
+def probe(path: str | None) -> tuple[str | None, str]:
+    """The mode in which bubblewrap starts, or None and what stands in its way. `path` is only the cache's key."""
     if sys.platform != "linux":
-        return "it exists on Linux only"
+        return None, "it exists on Linux only"
     if shutil.which("bwrap") is None:
-        return "there is no bwrap on PATH (install it: apt install bubblewrap, dnf install bubblewrap)"
-    errors = []
+        return None, "there is no bwrap on PATH (install it: apt install bubblewrap, dnf install bubblewrap)"
+    said = ""
     for mode in modes():
-        probe = [*bubblewrap(mode, HERE), interpreter(), "-s", "-S", "-c", "import sys"]
-        done = subprocess.run(probe, capture_output=True, text=True, env=environment("/tmp"), timeout=60)
+        command = [*bubblewrap(mode, HERE), interpreter(), "-I", "-S", "-c", ""]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment("/tmp"), timeout=60)
         if done.returncode == 0:
-            return None
-        errors.append((done.stderr.strip().splitlines() or ["no message"])[-1])
-    return (
-        f"it cannot start here: {errors[-1]} (user namespaces are forbidden? in a container allow them, e.g. docker "
-        "run --security-opt seccomp=unconfined; on a host: sysctl kernel.unprivileged_userns_clone=1 or "
+            return mode, ""
+        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    return None, (
+        f"it cannot start here: {said} (are user namespaces forbidden? in a container allow them, e.g. docker run "
+        "--security-opt seccomp=unconfined; on a host: sysctl -w kernel.unprivileged_userns_clone=1 or "
         "kernel.apparmor_restrict_unprivileged_userns=0)"
     )
 
@@ -112,15 +118,6 @@ def bubblewrap_problem() -> str | None:
 def modes() -> tuple[str, ...]:
     """Root goes without a user namespace where it may: it can then give each candidate a user of its own."""
     return ("root", "user") if os.geteuid() == 0 and readable_by_all() else ("user",)
-
-
-@functools.lru_cache(maxsize=1)
-def working_mode() -> str:
-    for mode in modes():
-        probe = [*bubblewrap(mode, HERE), interpreter(), "-s", "-S", "-c", "import sys"]
-        if subprocess.run(probe, capture_output=True, env=environment("/tmp"), timeout=60).returncode == 0:
-            return mode
-    raise RuntimeError("bubblewrap stopped working")
 
 
 def readable_by_all() -> bool:
@@ -131,6 +128,7 @@ def readable_by_all() -> bool:
 
 @functools.lru_cache(maxsize=1)
 def options() -> str:
+    """What this bwrap can do: 0.6 has no --size."""
     return subprocess.run(["bwrap", "--help"], capture_output=True, text=True).stdout
 
 
@@ -170,7 +168,7 @@ def launch(backend: str, limits: Limits, worker: int, folder: str | None) -> Lau
     """How worker number `worker` starts its jail; `folder` is the candidates' working folder without bubblewrap."""
     config: dict[str, Any] = {"limits": vars(limits), "uid": None, "alone": backend == "bubblewrap", "folder": folder}
     if backend == "bubblewrap":
-        mode = working_mode()
+        mode = probe(os.environ.get("PATH"))[0] or "user"
         if mode == "root":
             config["uid"] = FIRST_UID + (os.getpid() * 64 + worker) % 100_000_000
         command = [*bubblewrap(mode, HERE, 4 * limits.file_mb), *python("zygote", INSIDE)]

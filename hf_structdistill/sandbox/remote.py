@@ -11,7 +11,7 @@ from .codec import CodecError, Decoder, Encoder, dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
 WINDOW = 32_000  # bytes of calls in flight: below any socket buffer, so neither side waits for the other
 _short = Repr()
@@ -82,7 +82,7 @@ class Candidate:
             flying += len(payload)
         yield from map(self._answer, waiting)
 
-    def gone(self, why: str) -> None:
+    def gone(self, why: str) -> NoReturn:
         self.broken = self.broken or why
         raise CandidateGone(self.broken)
 
@@ -122,14 +122,19 @@ class Candidate:
         if data is None:
             self.gone("the candidate's process ended")
         try:
-            return self._read(loads(data or b""), containers)
-        except (CodecError, MemoryError) as error:
-            self.gone(f"the candidate answered with what is no value ({error})")
+            value, error = self._read(loads(data or b""), containers)
+        except CodecError as found:
+            self.gone(f"the candidate answered with what is no value ({found})")
+        except MemoryError:
+            self.gone("the candidate's answer takes too much memory")
+        self.calls += 1
+        if error is not None:
+            raise error
+        return value
 
-    def _read(self, message: Any, containers: list[Any]) -> Any:
+    def _read(self, message: Any, containers: list[Any]) -> tuple[Any, Exception | None]:
         if type(message) is not list:
             raise CodecError("no message")
-        self.calls += 1
         if message[:1] == ["v"] and len(message) == 3 and type(message[2]) is list:
             decoder = Decoder(lambda number, name: Handle(self, number, name[:80]), containers)
             value = decoder.value(message[1])
@@ -137,12 +142,12 @@ class Candidate:
                 if type(update) is not list or len(update) != 2:
                     raise CodecError("no message")
                 decoder.replace(*update)
-            return value
+            return value, None
         texts = message[1:]
         if message[:1] == ["e"] and len(texts) == 3 and all(type(text) is str for text in texts):
-            raise self._exception(*(text[:500] for text in texts))
+            return None, self._exception(*(text[:500] for text in texts))
         if message[:1] == ["x"] and len(texts) == 1 and type(texts[0]) is str:
-            raise self._exception("ValueError", "ValueError", f"an answer that cannot cross: {texts[0][:200]}")
+            return None, self._exception("ValueError", "ValueError", f"an answer that cannot cross: {texts[0][:200]}")
         raise CodecError("no message")
 
     def _exception(self, name: str, base: str, text: str) -> Exception:

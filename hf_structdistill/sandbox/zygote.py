@@ -77,6 +77,7 @@ class Zygote:
 
     def run(self) -> None:
         self.control.send(b'{"ready": true}')
+        os.dup2(1, 2)  # what it said while it started went to the worker; from here on, nothing does
         while True:
             message, fd = receive_fd(self.control, 64)
             if not message:
