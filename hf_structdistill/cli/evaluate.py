@@ -12,6 +12,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..evaluation import EvaluationResult
     from ..problems.problem import Problem
+    from ._evaluate_run import Completed
 
 PROMPT_FORMATS = ("auto", "plain", "chat")
 
@@ -40,6 +41,9 @@ def evaluate(
     with_bits: Annotated[
         bool, typer.Option("--bits-per-byte", help="Also measure the likelihood of the references.")
     ] = False,
+    endpoint: Annotated[
+        str | None, typer.Option(help="OpenAI-compatible server that has the --model, e.g. http://localhost:8000/v1.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that run the candidates' code.")] = None,
 ) -> None:
     """Evaluate one student, or compare several on the same problems (the first is the baseline).
@@ -48,6 +52,7 @@ def evaluate(
     """
     from ..evaluation import write_report
     from ..evaluation.report import make_folder
+    from ._evaluate_run import GenerationRun, RunOptions
 
     if bool(model) == (samples is not None):
         raise InputError("Give either --model (once or more) or --samples FILE.")
@@ -57,131 +62,28 @@ def evaluate(
         raise InputError(
             f"--num-samples {num_samples} needs a --temperature above 0; greedy completions are all alike."
         )
+    if endpoint and (prompt_format == "plain" or load_in_4bit or with_bits):
+        raise InputError(
+            "An --endpoint takes chat messages and gives text: drop --prompt-format, --load-in-4bit, --bits-per-byte."
+        )
     problems = _load(benchmark, problems_file, split, limit)
     folder = make_folder(out)
-    sampling = {
-        "max_new_tokens": max_new_tokens,
-        "temperature": temperature,
-        "top_p": top_p,
-        "seed": seed,
-        "load_in_4bit": load_in_4bit,
-    }
+    sampling = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
     if samples is not None:
         completions = _read_samples(samples, problems)
         settings: dict[str, Any] = {"samples_file": samples.name}
     else:
-        run = GenerationRun(folder, problems, benchmark, sampling, num_samples, batch_size, prompt_format, with_bits)
-        completions = run.complete(model)
+        options = RunOptions(
+            benchmark, sampling, num_samples, batch_size, prompt_format, load_in_4bit, with_bits, endpoint
+        )
+        run = GenerationRun(folder, problems, options)
+        completions = run.complete(model or [])
         settings = {"sampling": {**sampling, "num_samples": num_samples}, "prompt_format": run.formats}
     results = [_score(name, found, workers) for name, found in completions.items()]
     answered = {record.problem_id for result in results for record in result.records}
     problems = [problem for problem in problems if problem.id in answered]
     paths = write_report(folder, results, problems=problems, settings=settings)
     _print_results(results, paths)
-
-
-class GenerationRun:
-    """Completes the problems with one model after another, keeping what an earlier run has finished."""
-
-    def __init__(
-        self,
-        folder: Path,
-        problems: list[Problem],
-        benchmark: str,
-        sampling: dict[str, Any],
-        num_samples: int,
-        batch_size: int,
-        prompt_format: str,
-        with_bits: bool,
-    ):
-        from ..evaluation.session import CompletionLog
-
-        self.problems, self.sampling, self.num_samples = problems, sampling, num_samples
-        self.batch_size, self.prompt_format, self.with_bits = batch_size, prompt_format, with_bits
-        self.log = CompletionLog(folder, {"benchmark": Path(benchmark).name, **sampling})
-        self.formats: dict[str, str] = {}
-
-    def complete(self, models: list[str]) -> dict[str, Completed]:
-        """Label -> what the model wrote, for every model."""
-        from ..evaluation.generate import check_model_folder
-        from ..evaluation.session import model_labels
-
-        for name in models:
-            check_model_folder(name)  # all of them, before the first one takes an hour
-        return {label: self._complete(label, name) for label, name in zip(model_labels(models), models, strict=True)}
-
-    def _complete(self, label: str, name: str) -> Completed:
-        from ..evaluation.generate import load_student
-        from ..evaluation.prompts import choose_format, make_prompts
-        from ..evaluation.session import model_fingerprint, prompt_hashes
-
-        self.formats[label] = choose_format(name, self.prompt_format)
-        prompts = make_prompts(self.problems, self.formats[label])
-        hashes = prompt_hashes(self.problems, prompts)
-        identity = {"fingerprint": model_fingerprint(name), "prompt_format": self.formats[label]}
-        done = self.log.begin(label, identity, hashes)
-        wanted = [(i, sample) for i in range(len(self.problems)) for sample in range(self.num_samples)]
-        missing = [(i, sample) for i, sample in wanted if (self.problems[i].id, sample) not in done]
-        bits = None
-        if missing or self.with_bits:
-            student, tokenizer = load_student(name, load_in_4bit=self.sampling["load_in_4bit"])
-            self._generate(label, student, tokenizer, prompts, hashes, missing, done)
-            bits = self._bits(label, student, tokenizer, prompts)
-        rows = [[done[p.id, sample] for sample in range(self.num_samples)] for p in self.problems]
-        texts = [[text for text, _ in row] for row in rows]
-        return Completed(self.problems, texts, [[tokens for _, tokens in row] for row in rows], bits)
-
-    def _generate(
-        self, label: str, student: Any, tokenizer: Any, prompts: Any, hashes: Any, missing: Any, done: Any
-    ) -> None:
-        from ..evaluation.generate import iterate_completions
-
-        sampling = {key: value for key, value in self.sampling.items() if key != "load_in_4bit"}
-        chosen = [prompts[i] for i, _ in missing]
-        with _progress() as bar:
-            total = len(self.problems) * self.num_samples
-            task = bar.add_task(f"{label}: completions", total=total, completed=total - len(missing))
-            for batch in iterate_completions(student, tokenizer, chosen, batch_size=self.batch_size, **sampling):
-                rows = []
-                for completion in batch:
-                    i, sample = missing[completion.index]
-                    problem_id = self.problems[i].id
-                    done[problem_id, sample] = (completion.text, completion.tokens)
-                    rows.append(
-                        {
-                            "model": label,
-                            "problem_id": problem_id,
-                            "sample": sample,
-                            "prompt_hash": hashes[problem_id],
-                            "completion": completion.text,
-                            "tokens": completion.tokens,
-                        }
-                    )
-                self.log.append(rows)
-                bar.advance(task, len(batch))
-
-    def _bits(self, label: str, student: Any, tokenizer: Any, prompts: Any) -> float | None:
-        from ..evaluation.likelihood import bits_per_byte
-
-        if not self.with_bits:
-            return None
-        with _progress() as bar:
-            task = bar.add_task(f"{label}: likelihood", total=sum(bool(p.reference) for p in self.problems))
-            return bits_per_byte(
-                student,
-                tokenizer,
-                self.problems,
-                prompts=prompts,
-                batch_size=self.batch_size,
-                progress=lambda count: bar.update(task, completed=count),
-            )
-
-
-class Completed:
-    """The problems one student answered, with its samples, their lengths in tokens, and its bits per byte."""
-
-    def __init__(self, problems: list[Problem], texts: list[list[str]], tokens: Any = None, bits: float | None = None):
-        self.problems, self.texts, self.tokens, self.bits = problems, texts, tokens, bits
 
 
 def _load(benchmark: str, path: Path | None, split: str, limit: int | None) -> list[Problem]:
@@ -195,6 +97,7 @@ def _load(benchmark: str, path: Path | None, split: str, limit: int | None) -> l
 def _read_samples(path: Path, problems: list[Problem]) -> dict[str, Completed]:
     """Students of a samples file; a problem without a sample is left out of that student's score, and said so."""
     from ..evaluation.samples import completions_by_model, read_rows
+    from ._evaluate_run import Completed
 
     grouped = completions_by_model(read_rows(path), problems, path, default_name=path.stem)
     found = {}
@@ -208,8 +111,9 @@ def _read_samples(path: Path, problems: list[Problem]) -> dict[str, Completed]:
 
 def _score(name: str, completed: Completed, workers: int | None) -> EvaluationResult:
     from ..evaluation import score_completions
+    from ._evaluate_run import progress_bars
 
-    with _progress() as bar:
+    with progress_bars() as bar:
         task = bar.add_task(f"{name}: running the code", total=sum(len(texts) for texts in completed.texts))
         return score_completions(
             completed.problems,
@@ -220,21 +124,6 @@ def _score(name: str, completed: Completed, workers: int | None) -> EvaluationRe
             bits_per_byte=completed.bits,
             progress=lambda count: bar.update(task, completed=count),
         )
-
-
-def _progress() -> Any:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
 
 
 def _print_results(results: list[EvaluationResult], paths: dict[str, Path]) -> None:

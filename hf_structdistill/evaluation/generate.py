@@ -6,7 +6,6 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +20,13 @@ from transformers import (
 )
 
 from ..errors import InputError
+from .completion import Completion
 from .prompts import Prompt
 
 logger = logging.getLogger(__name__)
 
 _FENCE_LINE = re.compile(r"^[ \t]*```", re.MULTILINE)
 _CLOSED_BLOCK = re.compile(r"^[ \t]*(`{3,})[^\n`]*\n.*?^[ \t]*\1`*[ \t]*$", re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Completion:
-    """One generated completion: the `index` of its prompt, its text and the number of tokens it took."""
-
-    index: int
-    text: str
-    tokens: int
 
 
 def load_student(

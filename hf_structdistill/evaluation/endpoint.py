@@ -1,0 +1,74 @@
+"""Completions from an OpenAI-compatible endpoint (vLLM, TGI, Inference Providers) in place of a model here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..errors import InputError
+from ..problems.problem import Problem
+from ..teachers.base import Reply, Request
+from ..teachers.inference import InferenceTeacher
+from .completion import Completion
+
+
+def iterate_endpoint(
+    model: str,
+    base_url: str,
+    problems: Sequence[Problem],
+    prompts: Sequence[Sequence[Mapping[str, str]]],
+    *,
+    samples: Sequence[int],
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    concurrency: int = 32,
+    retries: int = 6,
+    backoff: float = 1.0,
+) -> Iterator[list[Completion]]:
+    """Yield completions as they come in; `index` counts the prompts.
+
+    Args:
+        model: the name the endpoint knows it by.
+        base_url: e.g. `"http://localhost:8000/v1"`.
+        prompts: chat messages of each request. samples: the number of each sample of its problem (seeds differ by it).
+        retries, backoff: passing failures (429, 5xx, lost connections) are asked again, with growing waits.
+
+    Raises:
+        InputError: the endpoint refuses the token or does not know the model; or, after everything else has been
+            yielded, requests that failed for good.
+    """
+    teacher = InferenceTeacher(
+        model, base_url=base_url, max_tokens=max_new_tokens, concurrency=concurrency, retries=retries, backoff=backoff
+    )
+    sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_new_tokens}
+    requests = [
+        Request(
+            problem_id=problem.id,
+            teacher=model,
+            recipe="evaluation",
+            messages=tuple(messages),
+            sampling={**sampling, "seed": seed + sample},
+            sample=sample,
+        )
+        for problem, messages, sample in zip(problems, prompts, samples, strict=True)
+    ]
+    index = {(request.problem_id, request.sample): i for i, request in enumerate(requests)}
+    failures = []
+    for answers in teacher.replies(zip(requests, problems, strict=True)):
+        failures += [reply.error for _, reply in answers if reply.error]
+        yield [
+            Completion(index[request.problem_id, request.sample], _text(reply), reply.completion_tokens)
+            for request, reply in answers
+            if not reply.error
+        ]
+    if failures:
+        raise InputError(
+            f"{len(failures)} of {len(requests)} requests to {base_url} failed, the last with '{failures[-1]}'; "
+            "the others are kept: run the same command again to ask for these."
+        )
+
+
+def _text(reply: Reply) -> str:
+    """Reasoning that the server sends beside the reply goes where a model writes it itself."""
+    return f"<think>\n{reply.reasoning_content}\n</think>\n{reply.text}" if reply.reasoning_content else reply.text
