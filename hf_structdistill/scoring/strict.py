@@ -124,22 +124,23 @@ def flows(graph: DataFlow) -> dict[tuple, int]:
 
 
 def tokens(tree: SyntaxTree) -> list[str]:
-    """The tokens of a program for its n-grams: whole string literals, names and numbers as written, operators and
-    punctuation; no layout, comments or docstrings."""
+    """The tokens of a program, for its n-grams: names and literals as written (strings whole), operators, keywords,
+    punctuation; no layout, comments, docstrings or redundant parentheses."""
     roles = _kind_table(tree.language).roles
-    named = tree.language.named_kinds
-    kinds, last = tree.kinds, tree.last
-    docstrings = set(tree.docstrings)
+    named, kinds, last = tree.language.named_kinds, tree.kinds, tree.last
+    dropped = set(tree.docstrings)
     found: list[str] = []
     i, stop = 0, len(kinds)
     while i < stop:
         kind = kinds[i]
         role = roles[kind]
-        if i in docstrings or (role == _DROP and kind in named):
+        if i in dropped or (role == _DROP and kind in named):
             i = last[i]
         elif role in (_OPAQUE, _STRING, _DROP) or (last[i] == i + 1 and i):
             found.append(tree.text(i).decode("utf-8", "replace"))
             i = last[i]
         else:
+            if role == _PASS:
+                dropped.update((i + 1, last[i] - 1))  # its brackets
             i += 1
     return [token for token in found if token.strip()]

@@ -1,0 +1,135 @@
+"""The metric folders as `evaluate` loads them: from the folder, offline, combined, in eight processes at once."""
+
+import doctest
+import multiprocessing
+import os
+import sys
+
+import evaluate
+import pytest
+import yaml
+
+from hf_structdistill.resources import shipped_folder
+from hf_structdistill.scoring import codebleu, dataflow_match, syntax_match
+
+NAMES = ("dataflow_match", "structural_codebleu", "syntax_match", "verified_pass_at_k")
+METRICS = shipped_folder("metrics")
+ADD, OTHER = "def f(a, b):\n    return a + b", "def g(n):\n    m = n\n    return m - 1"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_cache(tmp_path_factory):
+    """evaluate copies modules into a cache of the user; the tests use one of their own."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(evaluate.config, "HF_METRICS_CACHE", str(folder / "metrics"))
+    patch.setattr(evaluate.config, "HF_MODULES_CACHE", str(folder / "modules"))
+    yield folder
+    patch.undo()
+
+
+def load(name):
+    return evaluate.load(str(METRICS / name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstring_examples_run(name):
+    module = sys.modules[type(load(name)).__module__]
+    results = doctest.testmod(module)
+    assert results.attempted >= 4 and results.failed == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_readme_examples_run(name):
+    text = (METRICS / name / "README.md").read_text()
+    blocks = text.split("```python\n")[1:]
+    code = "".join(block.split("```")[0] for block in blocks)
+    usage, examples = code[: code.index(">>>")], code[code.index(">>>") :]
+    names: dict = {}
+    exec(usage, names)
+    test = doctest.DocTestParser().get_doctest(examples, names, name, None, 0)
+    results = doctest.DocTestRunner().run(test)
+    assert results.attempted >= 3 and results.failed == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_folder_is_a_space(name):
+    folder = METRICS / name
+    front = yaml.safe_load((folder / "README.md").read_text().split("---\n")[1])
+    assert front["sdk"] == "gradio" and front["app_file"] == "app.py" and {"evaluate", "metric"} <= set(front["tags"])
+    assert f'evaluate.load("{name}.py")' in (folder / "app.py").read_text()
+    assert "hf-structdistill" in (folder / "requirements.txt").read_text()
+    for heading in ("What it measures", "How to use", "Values", "Examples", "Limits and bias", "Citation"):
+        assert f"## {heading}\n" in (folder / "README.md").read_text()
+
+
+def test_they_return_what_scoring_returns():
+    predictions, several = [ADD, OTHER, "def ("], [[ADD, OTHER], [ADD], [OTHER]]
+    single = [OTHER, ADD, ADD]
+    for name, score in (("syntax_match", syntax_match), ("dataflow_match", dataflow_match)):
+        metric = load(name)
+        for references in (several, single):
+            for options in ({}, {"mode": "codexglue", "per_sample": True, "floor_shuffles": 1}):
+                found = metric.compute(predictions=predictions, references=references, **options)
+                assert found == score(predictions, references, **options)
+    found = load("structural_codebleu").compute(predictions=predictions, references=single, per_sample=True)
+    assert found == codebleu(predictions, single, per_sample=True)
+
+
+def test_added_in_batches():
+    metric = load("syntax_match")
+    metric.add(prediction=ADD, reference=OTHER)
+    metric.add_batch(predictions=[OTHER, ADD], references=[OTHER, OTHER])
+    assert metric.compute() == syntax_match([ADD, OTHER, ADD], [OTHER, OTHER, OTHER])
+
+
+def test_combined():
+    both = evaluate.combine([load("syntax_match"), load("dataflow_match")])
+    scores = both.compute(predictions=[ADD, OTHER], references=[ADD, ADD])
+    syntax, dataflow = syntax_match([ADD, OTHER], [ADD, ADD]), dataflow_match([ADD, OTHER], [ADD, ADD])
+    assert scores["syntax_match_macro"] == syntax["syntax_match_macro"]
+    assert scores["dataflow_match_macro"] == dataflow["dataflow_match_macro"]
+    assert scores["syntax_match_matched"] == syntax["matched"]  # a name both have gets its metric's in front
+    assert scores["dataflow_match_total"] == dataflow["total"]
+
+
+def test_verified_pass_at_k():
+    right, wrong = "def add(a, b):\n    return a + b", "def add(a, b):\n    return a"
+    helper = "import math\ndata = [1, 2]\nassert add(*data) == 3\ndata = [0, 5]\nassert add(*data) == math.floor(5.5)"
+    check = "def check(candidate):\n    assert candidate(1, 1) == 2\n\ncheck(add)"
+    scores = load("verified_pass_at_k").compute(
+        predictions=[[right, wrong], [right, "def add(:"], [right, wrong]],
+        references=[helper, check, "print('no test')"],
+        k=[1, 2, 3],
+        num_workers=1,
+    )
+    assert scores == {
+        "pass@1": 0.5, "pass@2": 1.0, "passed": 2, "failed": 1, "timeout": 0, "error": 1, "unknown": 2,
+    }  # fmt: skip
+
+
+def test_verified_pass_at_k_refuses_tests_that_are_no_code():
+    with pytest.raises(ValueError, match=r"tests as Python code at references\[1\]"):
+        load("verified_pass_at_k").compute(predictions=[["x"], ["y"]], references=["assert x", "assert ("], k=[1])
+
+
+def _load_and_score(start, results):
+    start.wait()
+    metric = load("syntax_match")
+    results.put(metric.compute(predictions=["x = a + b"], references=["x = a - b"])["syntax_match"])
+
+
+def test_offline_in_eight_processes_at_once(own_cache, monkeypatch):
+    cache = own_cache / "eight"  # empty: all of them create it
+    monkeypatch.setattr(evaluate.config, "HF_METRICS_CACHE", str(cache / "metrics"))
+    monkeypatch.setattr(evaluate.config, "HF_MODULES_CACHE", str(cache / "modules"))
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
+    context = multiprocessing.get_context("fork")  # eight imports of evaluate would cost a minute of CPU time
+    start, results = context.Barrier(8), context.Queue()
+    processes = [context.Process(target=_load_and_score, args=(start, results)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    assert [results.get(timeout=120) for _ in processes] == [0.0] * 8
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
