@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import python_bindings as bindings
 from . import python_control as control
-from . import python_match, python_scopes
+from . import python_match, python_scopes, python_try
 from .graph import DataFlow, Occurrence
 from .python_nodes import python_nodes
 from .walker import CALLEE, DEF, OBJECT, USE, Handlers, Walker
@@ -29,7 +29,7 @@ def handlers() -> Handlers:
         "as_pattern": bindings.as_pattern,
         "assignment": bindings.assignment,
         "augmented_assignment": bindings.augmented_assignment,
-        "block": control.block,
+        "block": python_try.block,
         "boolean_operator": control.boolean_operator,
         "break_statement": control.jump_statement,
         "class_definition": python_scopes.class_definition,
@@ -55,7 +55,7 @@ def handlers() -> Handlers:
         "raise_statement": control.jump_statement,
         "return_statement": control.jump_statement,
         "set_comprehension": python_scopes.comprehension,
-        "try_statement": control.try_statement,
+        "try_statement": python_try.try_statement,
         "type_alias_statement": bindings.type_alias_statement,
         "while_statement": control.while_statement,
     }

@@ -27,8 +27,14 @@ def _bind_name(w: Walker, target: int, value: int) -> None:
 def assignment(w: Walker, node: int) -> None:
     """`a = b = value`, `a: T = value`, `a: T`. The value first, then the targets from left to right."""
     n = w.n
+    target = node + 1
+    value = w.last[target] + 1
+    if value < w.last[node] and w.kinds[value - 1] == n.equals and w.kinds[value] != n.assignment:
+        w.tasks.append((bind_target, target, value))
+        w.tasks.append((None, value, w.last[node]))
+        return
     targets = []
-    annotation = value = None
+    annotation = value = None  # type: ignore[assignment]
     while True:
         parts = w.parts(node)
         targets.append(parts[0])
@@ -78,7 +84,7 @@ def bind_target(w: Walker, target: int, value: int, frame: Frame | None = None, 
             leaves.append((target, span))
             stores = stores or kind != w.n.identifier
         else:
-            elements = _elements(w, target)
+            elements = w.operands(target)
             pairs = zip_elements(w, elements, display) if display is not None else None
             stack.extend(reversed(pairs or [(element, None, span) for element in elements]))
     if not stores:
@@ -110,18 +116,10 @@ def _store(w: Walker, target: int, span: Span) -> None:
 
 def base_name(w: Walker, node: int) -> int | None:
     """The variable that a store into `node` changes: x in x[i].a; none where a call stands in between."""
-    n = w.n
-    through = (n.subscript, n.attribute, n.parenthesized_expression)
-    while w.kinds[node] in through:
-        parts = w.parts(node)
-        node = parts[1] if w.kinds[node] == n.parenthesized_expression and len(parts) > 1 else parts[0]
-    return node if w.kinds[node] == w.n.identifier else None
-
-
-def _elements(w: Walker, node: int) -> list[int]:
-    """Elements of a tuple or list display or pattern, without its punctuation."""
-    named = w.named
-    return [p for p in w.parts(node) if w.kinds[p] in named]
+    kinds, n = w.kinds, w.n
+    while kinds[node] == n.subscript or kinds[node] == n.attribute or kinds[node] == n.parenthesized_expression:
+        node += 2 if kinds[node] == n.parenthesized_expression else 1
+    return node if kinds[node] == n.identifier else None
 
 
 def zip_elements(w: Walker, targets: list[int], value: int) -> list[tuple[int, int | None, Span]] | None:
@@ -131,17 +129,22 @@ def zip_elements(w: Walker, targets: list[int], value: int) -> list[tuple[int, i
     """
     n = w.n
     while w.kinds[value] == n.parenthesized_expression:
-        inner = w.parts(value)[1:-1]
+        inner = w.operands(value)
         if len(inner) != 1:
             return None
         value = inner[0]
     if w.kinds[value] not in (n.tuple, n.list, n.expression_list):
         return None
-    values = _elements(w, value)
-    stars = [i for i, t in enumerate(targets) if w.kinds[t] == n.list_splat_pattern]
-    if any(w.kinds[v] == n.list_splat for v in values) or len(stars) > 1:
+    values = w.operands(value)
+    kinds = [w.kinds[target] for target in targets]
+    if n.list_splat in [w.kinds[v] for v in values]:
         return None
-    if len(values) != len(targets) if not stars else len(values) < len(targets) - 1:
+    if n.list_splat_pattern not in kinds:
+        if len(values) != len(targets):
+            return None
+        return [(target, value, (value, w.last[value])) for target, value in zip(targets, values, strict=True)]
+    stars = [i for i, kind in enumerate(kinds) if kind == n.list_splat_pattern]
+    if len(stars) > 1 or len(values) < len(targets) - 1:
         return None
     pairs: list[tuple[int, int | None, Span]] = []
     extra = len(values) - len(targets)

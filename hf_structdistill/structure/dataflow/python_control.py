@@ -1,9 +1,9 @@
-"""Branches, loops, exceptions and pattern matching: the edges between blocks."""
+"""Branches, loops and jumps: the edges between blocks."""
 
 from __future__ import annotations
 
-from .blocks import UNBOUND, Block, flow
-from .python_bindings import base_name, bind_target
+from .blocks import Block, flow
+from .python_bindings import Span, bind_target
 from .walker import Task, Walker
 
 
@@ -105,115 +105,137 @@ def _leave(w: Walker, target: Block, _: None) -> None:
     w.start(w.fork())
 
 
+def evaluate(w: Walker, condition: int) -> None:
+    """Push the evaluation of a condition. After it the walk is where it is true; `w.forks` holds the other side."""
+    if condition in w.walrus_nodes or w.kinds[condition] in w.n.constants:
+        yes, no = Block(), Block()
+        w.tasks.append((_fork_known, yes, no))
+        w.tasks.append((branch, condition, (yes, no)))
+    else:
+        w.tasks.append((_fork, None, None))
+        w.tasks.append((None, condition, w.last[condition]))
+
+
+def _fork(w: Walker, a: None, b: None) -> None:
+    # The state where the condition is false is the state at its end.
+    w.forks.append(w.block)
+    w.start(w.fork())
+
+
+def _fork_known(w: Walker, yes: Block, no: Block) -> None:
+    w.forks.append(no)
+    w.start(yes)
+
+
 def if_statement(w: Walker, node: int) -> None:
-    n = w.n
-    after = Block()
-    arms: list[tuple[int | None, list[int]]] = []
-    condition, body = None, []  # type: ignore[var-annotated]
-    for part in w.parts(node)[1:]:
-        kind = w.kinds[part]
-        if kind == n.elif_clause:
-            arms.append((condition, body))
-            pieces = w.parts(part)[1:]
-            condition, body = (pieces[0], pieces[1:]) if pieces else (None, [])
-        elif kind == n.else_clause:
-            arms.append((condition, body))
-            condition, body = None, w.parts(part)[1:]
-        elif condition is None and not arms and not body:
-            condition = part
-        else:
-            body.append(part)
-    arms.append((condition, body))
-    if arms[-1][0] is not None:
-        arms.append((None, []))
-    w.later(_arms, (arms, 0), after)
+    """The arms in order, each entered where the condition before it is false; all meet after the statement."""
+    kinds, last, alternatives = w.kinds, w.last, []
+    child, stop = last[node + 1], last[node]
+    while child < stop:
+        if kinds[child] == w.n.elif_clause or kinds[child] == w.n.else_clause:
+            alternatives.append(child)
+        child = last[child]
+    _arm(w, node, alternatives[::-1], Block())
 
 
-def _arms(w: Walker, arms_and_index: tuple[list[tuple[int | None, list[int]]], int], after: Block) -> None:
-    """One arm of an if; the next is entered where this one's condition is false."""
-    arms, i = arms_and_index
-    if i == len(arms):
+def _arm(w: Walker, clause: int, alternatives: list[int], after: Block) -> None:
+    """`if` or `elif`: condition, suite, then the other clauses (the next one last in the list)."""
+    kinds, last, extras = w.kinds, w.last, w.n.extras
+    condition = clause + 2
+    while kinds[condition] in extras and last[condition] < last[clause]:
+        condition = last[condition]
+    stop = min(last[clause], alternatives[-1]) if alternatives and clause < alternatives[-1] else last[clause]
+    w.tasks.append((_otherwise, alternatives, after))
+    if condition >= stop:  # broken code
+        w.forks.append(w.block)
+        return
+    w.tasks.append((None, last[condition], stop))
+    evaluate(w, condition)
+
+
+def _otherwise(w: Walker, alternatives: list[int], after: Block) -> None:
+    """A suite has ended: go on where its condition was false."""
+    flow(w.block, after)
+    test = w.forks.pop()
+    if not alternatives:
+        flow(test, after)
         w.start(after)
         return
-    condition, body = arms[i]
-    if condition is None:
-        w.later(_arms, (arms, len(arms)), after)
-        w.later(Walker.join, after)
-        _scan_all(w, body)
-        return
-    yes, no = Block(), Block()
-    w.later(_arms, (arms, i + 1), after)
-    w.later(Walker.join, after, no)
-    _scan_all(w, body)
-    w.later(Walker.start, yes)
-    w.later(branch, condition, (yes, no))
-
-
-def _scan_all(w: Walker, nodes: list[int]) -> None:
-    for node in reversed(nodes):
-        w.scan(node)
+    w.start(Block(test) if test.preds else Block())
+    clause = alternatives.pop()
+    if w.kinds[clause] == w.n.elif_clause:
+        _arm(w, clause, alternatives, after)
+    else:
+        w.tasks.append((Walker.join, after, after))
+        w.tasks.append((None, clause + 1, w.last[clause]))
 
 
 def while_statement(w: Walker, node: int) -> None:
     """Condition, body and back; else where the condition is false, never after break."""
-    parts = [p for p in w.parts(node)[1:] if w.kinds[p] != w.n.colon]
-    if not parts:
+    kinds, last, extras = w.kinds, w.last, w.n.extras
+    condition = node + 2
+    while condition < last[node] and kinds[condition] in extras:
+        condition = last[condition]
+    if condition >= last[node]:
         return
-    orelse = [p for p in parts[1:] if w.kinds[p] == w.n.else_clause]
-    body = [p for p in parts[1:] if w.kinds[p] != w.n.else_clause]
-    header, after, yes, no = w.fork(), Block(), Block(), Block()
+    header = w.fork()
     w.start(header)
-    _loop_tail(w, Loop(header, after), body, orelse, no)
-    w.later(_enter_loop, Loop(header, after), yes)
-    w.later(branch, parts[0], (yes, no))
-    w.later(Walker.raise_point)
+    w.raise_point()
+    w.tasks.append((_loop_body, Loop(header, Block()), (last[condition], last[node])))
+    evaluate(w, condition)
 
 
-def _loop_tail(w: Walker, loop: Loop, body: list[int], orelse: list[int], done: Block) -> None:
-    """Push: body, back to the header, else clause from `done`, and on after the loop."""
-    w.later(Walker.join, loop.exit, loop.exit)
-    _scan_all(w, orelse)
-    w.later(_end_loop, loop, done)
-    _scan_all(w, body)
-
-
-def _enter_loop(w: Walker, loop: Loop, body: Block) -> None:
+def _loop_body(w: Walker, loop: Loop, span: Span) -> None:
+    """The suites of a loop in the nodes of `span`: the body from here, else from the state in `w.forks`."""
+    kinds, last = w.kinds, w.last
+    child, stop = span
+    orelse = None
+    while child < stop:
+        if kinds[child] == w.n.else_clause:
+            orelse = child
+        child = last[child]
     w.unit.contexts.append(loop)
-    w.start(body)
+    w.tasks.append((_end_loop, loop, orelse))
+    w.tasks.append((None, span[0], stop if orelse is None else orelse))
 
 
-def _end_loop(w: Walker, loop: Loop, done: Block) -> None:
+def _end_loop(w: Walker, loop: Loop, orelse: int | None) -> None:
     w.unit.contexts.pop()
     flow(w.block, loop.header)
-    w.start(done)
+    done = w.forks.pop()
+    if orelse is None:
+        flow(done, loop.exit)
+        w.start(loop.exit)
+    else:
+        w.start(Block(done) if done.preds else Block())
+        w.tasks.append((Walker.join, loop.exit, loop.exit))
+        w.tasks.append((None, orelse + 1, w.last[orelse]))
 
 
 def for_statement(w: Walker, node: int) -> None:
     """The iterable once; then target and body per item; else when the items run out, which may be at once."""
-    n = w.n
-    parts = [p for p in w.parts(node) if w.kinds[p] in w.named]
-    if len(parts) < 2:
-        return
-    target, iterable = parts[0], parts[1]
-    orelse = [p for p in parts[2:] if w.kinds[p] == n.else_clause]
-    body = [p for p in parts[2:] if w.kinds[p] != n.else_clause]
-    w.later(_for_items, (target, iterable), (body, orelse))
-    w.scan(iterable)
+    kinds, named = w.kinds, w.n.operands
+    found: list[int] = []
+    child, stop = node + 1, w.last[node]
+    while child < stop and len(found) < 2:
+        if kinds[child] in named:
+            found.append(child)
+        child = w.last[child]
+    if len(found) == 2:
+        w.tasks.append((_for_items, found, (child, stop)))
+        w.tasks.append((None, found[1], w.last[found[1]]))
 
 
-def _for_items(w: Walker, target_and_iterable: tuple[int, int], suites: tuple[list[int], list[int]]) -> None:
+def _for_items(w: Walker, target_and_iterable: list[int], span: Span) -> None:
+    target, iterable = target_and_iterable
     header = w.fork()
-    loop = Loop(header, Block())
     w.start(header)
     w.raise_point()  # the next item may fail to come
-    done = w.fork()
-    _loop_tail(w, loop, *suites, done)
-    w.later(_bind_item, *target_and_iterable)
-    _enter_loop(w, loop, w.fork())
-
-
-def _bind_item(w: Walker, target: int, iterable: int) -> None:
-    bind_target(w, target, iterable, zipped=False)  # `for a, b in (x, y)` takes each item apart, not the tuple
+    w.forks.append(w.block)
+    w.start(w.fork())
+    w.tasks.append((_loop_body, Loop(header, Block()), span))
+    # No zipping: `for a, b in (x, y)` takes each item apart, not the tuple.
+    bind_target(w, target, iterable, None, False)
 
 
 def jump(w: Walker, kind: str) -> None:
@@ -245,115 +267,3 @@ def jump_statement(w: Walker, node: int) -> None:
     """raise, break, continue (and return inside other statements): their value, then nothing more here."""
     w.later(_jump, w.tree.kind_name(node).removesuffix("_statement"))
     w.tasks.append((None, node + 1, w.last[node]))
-
-
-# -- exceptions
-
-
-def block(w: Walker, node: int) -> None:
-    """A suite inside try: an exception may start at every statement."""
-    for part in reversed(w.parts(node)):
-        w.tasks.append((None, part, w.last[part]))
-        w.later(Walker.raise_point)
-
-
-def try_statement(w: Walker, node: int) -> None:
-    n = w.n
-    parts = w.parts(node)
-    body = [p for p in parts if w.kinds[p] == n.block]
-    handlers = [p for p in parts if w.kinds[p] == n.except_clause]
-    orelse = [p for p in parts if w.kinds[p] == n.else_clause]
-    final = [p for p in parts if w.kinds[p] == n.finally_clause]
-    after = Block()
-    if final:
-        outer = Try(True, w.unit.dispatch)
-        _enter_try(w, outer)
-        w.later(_finally, (outer, final), after)
-    else:
-        w.later(Walker.start, after)
-    inner = Try(False, w.unit.dispatch)
-    w.later(_handlers, (inner, handlers), after)
-    w.later(Walker.join, after)
-    _scan_all(w, orelse)
-    w.later(_leave_try, inner)
-    _scan_all(w, body)
-    if handlers:
-        w.later(_enter_try, inner)
-
-
-def _enter_try(w: Walker, context: Try, _: None = None) -> None:
-    w.unit.contexts.append(context)
-    w.unit.dispatch = context.dispatch
-
-
-def _leave_try(w: Walker, context: Try, _: None = None) -> None:
-    if w.unit.contexts and w.unit.contexts[-1] is context:
-        w.unit.contexts.pop()
-        w.unit.dispatch = context.outer
-
-
-def _handlers(w: Walker, what: tuple[Try, list[int]], after: Block) -> None:
-    """Each handler starts from any state the body could be in when it raised."""
-    context, handlers = what
-    catches_all = False
-    for handler in reversed(handlers):
-        parts = w.parts(handler)[1:]
-        suite = [p for p in parts if w.kinds[p] == w.n.block]
-        matched = [p for p in parts if w.kinds[p] in w.named and p not in suite]
-        catches_all = catches_all or not matched
-        w.later(_end_handler, matched, after)
-        _scan_all(w, [*matched, *suite])
-        w.later(_start_handler, context.dispatch)
-    if not catches_all and context.outer is not None:
-        flow(context.dispatch, context.outer)
-
-
-def _start_handler(w: Walker, dispatch: Block, _: None) -> None:
-    w.start(Block(*([dispatch] if dispatch.preds else [])))
-
-
-def _end_handler(w: Walker, matched: list[int], after: Block) -> None:
-    """`except E as name` deletes the name when the handler ends."""
-    for part in matched:
-        if w.kinds[part] == w.n.as_pattern:
-            target = w.parts(part)[-1]
-            name = base_name(w, w.parts(target)[0]) if w.parts(target) else None
-            if name is not None:
-                w.block.defs[w.text(name)] = UNBOUND
-    flow(w.block, after)
-
-
-def _finally(w: Walker, what: tuple[Try, list[int]], after: Block) -> None:
-    """The clause runs on two paths, and is walked once for each: with an exception or jump under way, and without.
-
-    Inside another finally clause's first walk the two are merged, so that nesting stays polynomial.
-    """
-    context, final = what
-    _leave_try(w, context)
-    if not context.dispatch.preds:
-        w.start(after)
-        _scan_all(w, final)
-    elif w.in_finally:
-        w.start(Block(*after.preds, *context.dispatch.preds))
-        w.later(_resume, context)
-        _scan_all(w, final)
-    else:
-        w.in_finally = True
-        w.start(context.dispatch)
-        w.later(_finally_normal, final, after)
-        w.later(_resume, context)
-        _scan_all(w, final)
-
-
-def _resume(w: Walker, context: Try, _: None) -> None:
-    """After finally, the exception or the jump that was under way goes on."""
-    if context.outer is not None:
-        flow(w.block, context.outer)
-    for kind in context.pending:
-        jump(w, kind)
-
-
-def _finally_normal(w: Walker, final: list[int], after: Block) -> None:
-    w.in_finally = False
-    w.start(after)
-    _scan_all(w, final)

@@ -45,6 +45,10 @@ class PythonNodes:
         self.named_expression = named("named_expression")
         self.kinds = {kind: named(kind) for kind in (*_NAMED, *_SPECIAL, *_INLINE)}
         self.__dict__.update(self.kinds)
+        self.constants = frozenset({self.true, self.integer})
+        """Conditions that may be known to hold."""
+        self.operands = get_language("python").named_kinds - self.extras
+        self.defaults = frozenset({self.default_parameter, self.typed_default_parameter})
         self.stores = frozenset({self.subscript, self.attribute, self.call})
         table = bytearray(65536)
         table[self.identifier] = NAME

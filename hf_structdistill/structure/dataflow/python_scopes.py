@@ -31,16 +31,20 @@ def function_definition(w: Walker, node: int) -> None:
             annotations.append(part)
     if name is None:
         return
-    w.later(_function, (node, name, parameters, body), generic)
-    if w.annotations:
-        for part in annotations:
+    function = (node, name, parameters, body)
+    inside = w.kinds[parameters : w.last[parameters]] if parameters is not None else []
+    if w.annotations or generic is not None or not w.n.defaults.isdisjoint(inside):
+        w.later(_function, function, generic)
+        for part in annotations if w.annotations else ():
             w.scan(part)
-    if parameters is not None and w.last[parameters] > parameters + 3:
-        _scan_defaults(w, parameters)
+        if parameters is not None:
+            _scan_defaults(w, parameters)
+    else:
+        _function(w, function, None)
 
 
 def lambda_expression(w: Walker, node: int) -> None:
-    parts = [p for p in w.parts(node) if w.kinds[p] in w.named]
+    parts = w.operands(node)
     parameters = parts[0] if parts and w.kinds[parts[0]] == w.n.lambda_parameters else None
     body = parts[1:] if parameters is not None else parts
     w.later(_enter_function, (node, None, parameters, body))
@@ -127,7 +131,7 @@ def _parameter(w: Walker, part: int) -> None:
 def class_definition(w: Walker, node: int) -> None:
     """Bases first, then the body at once in a unit of its own, then the name."""
     n = w.n
-    named = [p for p in w.parts(node) if w.kinds[p] in w.named]
+    named = w.operands(node)
     if not named or w.kinds[named[0]] != n.identifier:
         return
     generic = next((p for p in named if w.kinds[p] == n.type_parameter), None)
@@ -159,94 +163,85 @@ def _enter_class(w: Walker, body_and_name: tuple[list[int], str], node: int) -> 
 # -- comprehensions
 
 
+Clause = tuple[int, int, int]
+"""A `for` clause: its node, target and iterable; an `if` clause: its node, the condition twice."""
+
+
 def comprehension(w: Walker, node: int) -> None:
     """The first iterable outside; the rest in a scope of its own, element last."""
-    n = w.n
-    named = w.named
-    parts = [p for p in w.parts(node) if w.kinds[p] in named]
-    clauses = [p for p in parts if w.kinds[p] in (n.for_in_clause, n.if_clause)]
-    elements = [p for p in parts if p not in clauses]
+    n, kinds = w.n, w.kinds
+    clauses: list[Clause] = []
+    elements: list[int] = []
+    for part in w.operands(node):
+        if kinds[part] == n.for_in_clause or kinds[part] == n.if_clause:
+            operands = w.operands(part)
+            if operands:
+                clauses.append((part, operands[0], operands[-1]))
+        else:
+            elements.append(part)
     if not clauses:
         w.tasks.append((None, node + 1, w.last[node]))
         return
-    w.later(_enter_comprehension, (clauses, elements), node)
-    for part in reversed(_iterables(w, clauses[0])):
-        w.scan(part)
+    first, target, _ = clauses[0]
+    w.tasks.append((_enter_comprehension, (clauses, elements), node))
+    w.tasks.append((None, w.last[target], w.last[first]))
 
 
-def _enter_comprehension(w: Walker, clauses_and_elements: tuple[list[int], list[int]], node: int) -> None:
+def _enter_comprehension(w: Walker, clauses_and_elements: tuple[list[Clause], list[int]], node: int) -> None:
     """With the first iterable evaluated, open the scope; push the other clauses and the element."""
     clauses, elements = clauses_and_elements
     frame = Frame(w.new_scope("comprehension", "", node), set())
-    for clause in clauses:
+    for clause, target, _ in clauses:
         if w.kinds[clause] == w.n.for_in_clause:
-            frame.bound.update(_target_names(w, clause))
+            _add_names(w, target, frame.bound)
     if w.bound is not None:
         w.bound[frame.scope] = frame.bound
     w.unit.frames.append(frame)
     done = Block() if node in w.walrus_nodes else None
-    w.later(_leave_comprehension, done)
+    w.tasks.append((_leave_comprehension, done, None))
     for element in reversed(elements):
-        w.scan(element)
-    for clause in reversed(clauses[1:]):
-        w.later(_clause, (clause, frame), done)
+        w.tasks.append((None, element, w.last[element]))
+    for i in range(len(clauses) - 1, 0, -1):
+        w.tasks.append((_clause, (clauses[i], frame), done))
     _bind_items(w, (clauses[0], frame), done)
 
 
-def _target_names(w: Walker, clause: int) -> list[str]:
-    target = _target(w, clause)
-    if target is None:
-        return []
-    n = w.n
-    names, stack = [], [target]
+def _add_names(w: Walker, target: int, names: set[str]) -> None:
+    """The names that a target binds."""
+    stack = [target]
     while stack:
         node = stack.pop()
         if w.kinds[node] == w.n.identifier:
-            names.append(w.text(node))
-        elif w.kinds[node] not in n.stores:
-            stack.extend(w.parts(node))
-    return names
+            names.add(w.text(node))
+        elif w.kinds[node] not in w.n.stores:
+            stack.extend(w.operands(node))
 
 
-def _target(w: Walker, clause: int) -> int | None:
-    named = w.named
-    return next((p for p in w.parts(clause) if w.kinds[p] in named), None)
-
-
-def _iterables(w: Walker, clause: int) -> list[int]:
-    named = w.named
-    return [p for p in w.parts(clause) if w.kinds[p] in named][1:]
-
-
-def _clause(w: Walker, clause_and_frame: tuple[int, Frame], done: Block | None) -> None:
+def _clause(w: Walker, clause_and_frame: tuple[Clause, Frame], done: Block | None) -> None:
     """A later `for` or `if` of the comprehension."""
-    clause, frame = clause_and_frame
-    if w.kinds[clause] == w.n.if_clause:
-        condition = w.parts(clause)[-1]
-        if done is None:
-            w.scan(condition)
-        else:
-            yes = Block()
-            w.later(Walker.start, yes)
-            w.later(branch, condition, (yes, done))
-        return
-    w.later(_bind_items, (clause, frame), done)
-    for part in reversed(_iterables(w, clause)):
-        w.scan(part)
+    node, target, last_operand = clause_and_frame[0]
+    if w.kinds[node] == w.n.for_in_clause:
+        w.tasks.append((_bind_items, clause_and_frame, done))
+        w.tasks.append((None, w.last[target], w.last[node]))
+    elif done is None:
+        w.tasks.append((None, last_operand, w.last[last_operand]))
+    else:
+        yes = Block()
+        w.later(Walker.start, yes)
+        w.later(branch, last_operand, (yes, done))
 
 
-def _bind_items(w: Walker, clause_and_frame: tuple[int, Frame], done: Block | None) -> None:
+def _bind_items(w: Walker, clause_and_frame: tuple[Clause, Frame], done: Block | None) -> None:
     """Bind the target of a `for` clause to the items; with assignment expressions about, as a loop of blocks."""
-    clause, frame = clause_and_frame
+    (node, target, iterable), frame = clause_and_frame
     if done is not None:
         w.start(w.fork())
         flow(w.block, done)
         if not done.defs and done.covered is None:
             done.covered = w.block  # the header of the outermost loop, for the edge back
         w.start(w.fork())
-    target, iterables = _target(w, clause), _iterables(w, clause)
-    if target is not None and iterables:
-        bind_target(w, target, iterables[0], frame, zipped=False)
+    if iterable != target:
+        bind_target(w, target, iterable, frame, False)
 
 
 def _leave_comprehension(w: Walker, done: Block | None, _: None) -> None:

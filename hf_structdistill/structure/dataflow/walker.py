@@ -72,6 +72,8 @@ class Walker:
         self.elsewhere: dict[int, Block] = {}
         """Blocks of uses in a class body, seen from the unit around it."""
         self.tasks: list[Task] = []
+        self.forks: list[Block] = []
+        """For each open condition or loop, inner last, the state where it is false or done."""
         self.in_finally = False
         self._by_name: dict[str, list[int]] = {}
         self._indexed = -1
@@ -206,6 +208,17 @@ class Walker:
         node += 1
         while node < stop:
             if kinds[node] not in extras:
+                found.append(node)
+            node = last[node]
+        return found
+
+    def operands(self, node: int) -> list[int]:
+        """Named children of a node: its parts without keywords and punctuation."""
+        last, kinds, wanted = self.last, self.kinds, self.n.operands
+        stop, found = last[node], []
+        node += 1
+        while node < stop:
+            if kinds[node] in wanted:
                 found.append(node)
             node = last[node]
         return found
