@@ -83,33 +83,37 @@ def _collect(w: Walker) -> DataFlow:
         w.add_reaching(use, (definition,))
     nodes, names, flags, reach, owners = w.nodes, w.names, w.flags, w.reach, w.owners
     starts, ends = w.starts, w.ends
-    index: dict[int, int] = {}
+    index = [-1] * len(nodes)
     occurrences: list[Occurrence] = []
     places: list[int] = []
     uses: list[tuple[int, int | Iterable[int]]] = []
-    last = -1
+    last = position = -1
     for occurrence in sorted(range(len(nodes)), key=nodes.__getitem__):
-        flag, found, node = flags[occurrence], reach[occurrence], nodes[occurrence]
+        flag, found = flags[occurrence], reach[occurrence]
         if flag == CALLEE:
             if found is None or not _is_value(flags, found):
                 continue
             flag = USE
         owner = owners.get(occurrence, -1)
         if owner < 0 and found is not None:
-            owner = _owner(owners, found)
-        if owner < 0 or starts[node] == ends[node]:
+            owner = owners.get(found, -1) if isinstance(found, int) else _owner(owners, found)
+        node = nodes[occurrence]
+        start, end = starts[node], ends[node]
+        if owner < 0 or start == end:
             continue
         if node == last:
             old = occurrences[-1]
             occurrences[-1] = old._replace(is_def=old.is_def or flag & DEF > 0, is_use=old.is_use or flag & USE > 0)
         else:
-            fields = (starts[node], ends[node], names[occurrence], flag & DEF > 0, flag & USE > 0, owner)
-            occurrences.append(_new(Occurrence, fields))
+            occurrences.append(
+                _new(Occurrence, (start, end, names[occurrence], flag & DEF > 0, flag & USE > 0, owner))
+            )
             places.append(node)
             last = node
-        index[occurrence] = len(places) - 1
-        if flag & USE and found is not None:
-            uses.append((len(places) - 1, found))
+            position += 1
+        index[occurrence] = position
+        if found is not None and flag & USE:
+            uses.append((position, found))
     return DataFlow(occurrences, _edges(uses, index), _assignments(w, index, places, occurrences), w.scopes)
 
 
@@ -123,39 +127,42 @@ def _is_value(flags: list[int], found: int | Iterable[int]) -> bool:
     return any(not flags[definition] & OBJECT for definition in found)
 
 
-def _owner(owners: dict[int, int], found: int | Iterable[int]) -> int:
+def _owner(owners: dict[int, int], found: Iterable[int]) -> int:
     """The scope of a use is that of any definition that reaches it; -1 for a name that no scope binds."""
-    if isinstance(found, int):
-        return owners.get(found, -1)
     return next((owners[definition] for definition in found if definition in owners), -1)
 
 
-def _edges(uses: list[tuple[int, int | Iterable[int]]], index: dict[int, int]) -> list[tuple[int, tuple[int, ...]]]:
+def _edges(uses: list[tuple[int, int | Iterable[int]]], index: list[int]) -> list[tuple[int, tuple[int, ...]]]:
     edges: list[tuple[int, tuple[int, ...]]] = []
+    last = -1
     for use, found in uses:
+        sources: tuple[int, ...]
         if isinstance(found, int):
-            sources: tuple[int, ...] = (index[found],) if found in index else ()
+            sources = (index[found],)
+            if sources[0] < 0:
+                continue
         else:
-            sources = tuple(sorted({index[definition] for definition in found if definition in index}))
-        if not sources:
-            continue
-        if edges and edges[-1][0] == use:
+            sources = tuple(sorted({index[definition] for definition in found if index[definition] >= 0}))
+            if not sources:
+                continue
+        if use == last:
             sources = tuple(sorted({*edges.pop()[1], *sources}))
         edges.append((use, sources))
+        last = use
     return edges
 
 
 def _assignments(
-    w: Walker, index: dict[int, int], places: list[int], occurrences: list[Occurrence]
+    w: Walker, index: list[int], places: list[int], occurrences: list[Occurrence]
 ) -> list[tuple[int, tuple[int, ...]]]:
     """For each definition, the uses in the nodes that make its value."""
     sources: dict[int, tuple[int, ...]] = {}
     for definition, low, high in w.assigned:
-        position = index.get(definition)
-        if position is None:
-            continue
+        position = index[definition]
         start = bisect_left(places, low)
         stop = min(bisect_left(places, high, start), start + MAX_SOURCES)
+        if position < 0 or start == stop:
+            continue
         uses = tuple([use for use in range(start, stop) if occurrences[use].is_use])
         if uses:
             sources[position] = tuple(sorted({*sources[position], *uses})) if position in sources else uses
