@@ -15,7 +15,7 @@ from .templates import render_template
 
 logger = logging.getLogger(__name__)
 
-PAPER = "Reasoning Distillation and Structural Alignment for Improved Code Generation, arXiv 2510.17598"
+PAPER = "Reasoning Distillation and Structural Alignment for Improved Code Generation, 2025, arXiv 2510.17598"
 CURVES_FILE = "training_curves.png"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _SCORES = (("dataflow_match_macro", "Data-flow match"), ("syntax_match_macro", "Syntax match"))

@@ -2,7 +2,12 @@
 
 import gzip
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import typer
@@ -173,3 +178,23 @@ def test_samples_of_another_benchmark_are_refused(run, benchmark_file, tmp_path)
     path.write_text("not json\n")
     with pytest.raises(InputError, match=r"line 1: expected a JSON object"):
         run("--samples", path, "--benchmark", benchmark_file, "--out", tmp_path / "out")
+
+
+def test_an_interrupted_run_keeps_its_completions(benchmark_file, good_student, tmp_path):
+    rows = [json.loads(line) for line in benchmark_file.read_text().splitlines()]
+    rows = [{**row, "id": f"{row['id']}/{i}"} for i in range(100) for row in rows]
+    benchmark_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    log = tmp_path / "out" / "completions.jsonl"
+    options = ["--model", good_student, "--benchmark", benchmark_file, "--batch-size", "1", "--out", tmp_path / "out"]
+    command = [sys.executable, "-c", "from hf_structdistill.cli import main; main()", "evaluate", *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while not log.exists() or log.read_text().count("\n") < 3:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    kept = [json.loads(line) for line in log.read_text().splitlines()]
+    assert 3 <= len(kept) < 400
+    assert all(row["completion"].startswith("1. I write") for row in kept)

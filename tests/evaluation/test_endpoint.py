@@ -54,7 +54,7 @@ def benchmark_file(tmp_path):
 
 def run(*arguments):
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
-    command = [sys.executable, "-m", "hf_structdistill.cli.main", "evaluate", *map(str, arguments)]
+    command = [sys.executable, "-c", "from hf_structdistill.cli import main; main()", "evaluate", *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
