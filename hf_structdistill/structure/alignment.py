@@ -158,15 +158,13 @@ class AlignedPrograms:
         short = (self._ends[nodes] <= anchors).nonzero()[0]
         while short.size:
             nodes[short] = self.parents[nodes[short]]
-            # White space between nodes is layout, unless their parent is the content of a string: no need to go on.
-            over = blank[short] & ~self.tables.textual[self.kinds[nodes[short]]]
-            nodes[short[over]] = -1
             short = short[self._ends[nodes[short]] <= anchors[short]]
         nodes[self.begin >= self.end] = -1
         inside = (blank & (nodes >= 0)).nonzero()[0]
         if inside.size:
             found = nodes[inside]
-            # A node has children where the next one in preorder is its child.
+            # White space between a node's children is layout, unless the node is the content of a string. A node has
+            # children where the next one in preorder is its child.
             layout = (self.parents[found + 1] == found) & ~self.tables.textual[self.kinds[found]]
             nodes[inside[layout]] = -1
         return nodes

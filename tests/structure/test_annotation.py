@@ -132,6 +132,16 @@ def test_definitions_later_in_the_text_are_left_out():
     assert flow(a) == {} and a.structure_score[9] == 1  # it has a reaching definition all the same
 
 
+def test_tokens_that_straddle_the_fence_lines():
+    a, annotator = annotate(["``", "`python\nif", " x", "()", ":\n ", " y", " = 1\n`", "``"], num_ancestors=1)
+    assert a.code_mask.tolist() == [False] + [True] * 6 + [False]
+    assert a.structure_score.tolist() == [0, 1, 0.5, 0.25, 0.25, 1, 1, 0]
+    assert types(annotator, a, 1) == ["if_statement"] and a.code_start == 1
+    blank, annotator = annotate(["```", "python\n  ", "x", " = 1", "\n```"], num_ancestors=1)
+    assert blank.code_mask.tolist() == [False, True, True, True, True]
+    assert types(annotator, blank, 1) == types(annotator, blank, 4) == []
+
+
 def test_docstrings_score_nothing_but_other_strings_do():
     pieces = ["```\n", "def f", "():\n    ", '"""', "Doc", " ", "x", '"""', "\n    "]
     pieces += ["return ", "'", "a", " ", "b", "'", "\n```"]
@@ -195,6 +205,11 @@ def test_a_special_token_behind_the_fence_does_not_hide_it():
     assert np.flatnonzero(a.code_mask).tolist() == [1, 2, 3] and a.unparsed_bytes == 0
 
 
+def assert_same(one, other):
+    for name in Annotation.__slots__:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
 def test_a_batch_gives_what_each_segment_gives_alone():
     segments = [list(range(len(ADD))), [], [27], list(range(3, 24)), [1, 13, 14, 15, 1], [0, 26]]
     labels = [ADD_LABELS, [], [-100], [0] * 21, [0, 0, 0, 0, 0], [-100, -100]]
@@ -203,9 +218,7 @@ def test_a_batch_gives_what_each_segment_gives_alone():
     batch = annotator.annotate_batch(segments, labels)
     assert len(batch) == len(segments) and annotator.annotate_batch([]) == []
     for ids, row, together in zip(segments, labels, batch, strict=True):
-        alone = annotator.annotate(ids, row)
-        for name in Annotation.__slots__:
-            np.testing.assert_array_equal(getattr(alone, name), getattr(together, name), err_msg=name)
+        assert_same(annotator.annotate(ids, row), together)
     assert [a.code_bytes > 0 for a in batch] == [True, False, False, True, False, False]
 
 
@@ -343,6 +356,17 @@ def test_annotation_never_fails_and_points_backwards(name, data):
         assert a.code_mask[[use, *sources]].all() and (a.structure_score[[use, *sources]] == 1).all()
     if labels is not None:
         assert not a.code_mask[np.array(labels, dtype=int) == -100].any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(sources=st.lists(sources, max_size=4), bare=st.booleans())
+def test_a_batch_of_any_programs_gives_what_each_gives_alone(sources, bare):
+    table = TokenBytes.from_tokenizer(family("gpt2"))
+    annotator = StructureAnnotator(table)
+    texts = sources if bare else [f"```\n{source}\n```\n" for source in sources]
+    segments = [encode(family("gpt2"), text) for text in texts]
+    for ids, together in zip(segments, annotator.annotate_batch(segments), strict=True):
+        assert_same(annotator.annotate(ids), together)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
