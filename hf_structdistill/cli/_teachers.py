@@ -38,7 +38,7 @@ class Asking:
 
 
 def make_teachers(specs: Sequence[str], asking: Asking) -> list[Teacher]:
-    """`scripted`, `recorded:FILE`, or the id of a model behind an endpoint."""
+    """`scripted`, `recorded:FILE`, `local:MODEL`, or the id of a model behind an endpoint."""
     return [_teacher(spec, asking) for spec in specs]
 
 
@@ -51,12 +51,27 @@ def _teacher(spec: str, asking: Asking) -> Teacher:
         return ScriptedTeacher()
     if kind == "recorded" and rest:
         return RecordedTeacher(rest, recipes=asking.recipes or RECIPES)
+    if kind == "local" and rest:
+        return _local(rest, asking)
     if asking.base_url is None and spec.count("/") != 1:
         raise InputError(
-            f"Expected --teacher scripted, recorded:FILE or a model id such as meta-llama/Llama-3.1-70B-Instruct, "
-            f"found '{spec}'."
+            f"Expected --teacher scripted, recorded:FILE, local:MODEL or a model id (owner/name), found '{spec}'."
         )
     return _endpoint(spec, asking)
+
+
+def _local(model: str, asking: Asking) -> Teacher:
+    from ..teachers.local import TransformersTeacher
+
+    return TransformersTeacher(
+        model,
+        revision=asking.revision,
+        recipes=asking.recipes or ("forward",),
+        recipe_folder=asking.recipe_folder,
+        temperatures=asking.temperatures,
+        max_tokens=asking.max_new_tokens,
+        seed=asking.seed,
+    )
 
 
 def _endpoint(model: str, asking: Asking) -> Teacher:

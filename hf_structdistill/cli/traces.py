@@ -25,9 +25,9 @@ GUARDED = ("mbpp", "mbpp_plus", "humaneval")
 
 HELP = """Make a data set of verified traces: problems in, teacher replies run against the tests, Parquet and card out.
 
-Teachers: `scripted` (listops and seed problems), `recorded:FILE` (replies in JSON lines), or the id of a model, asked
-through Inference Providers or at --base-url. Give --teacher several times for several. After an interruption the same
-command goes on where it stopped, and pays for nothing twice.
+Teachers: `scripted` (listops and seed problems), `recorded:FILE` (replies in JSON lines), `local:MODEL` (transformers
+on this machine), or the id of a model, asked through Inference Providers or at --base-url. Give --teacher several
+times for several. After an interruption the same command goes on where it stopped, and pays for nothing twice.
 """
 
 
@@ -40,7 +40,9 @@ def traces(
     problems: Annotated[
         str, typer.Option(help="Benchmark (mbpp, mbpp_plus, humaneval, seed, listops), or a .jsonl/.parquet file.")
     ],
-    teacher: Annotated[list[str], typer.Option(help="scripted, recorded:FILE, or a model id. Repeatable.")],
+    teacher: Annotated[
+        list[str], typer.Option(help="scripted, recorded:FILE, local:MODEL, or a model id. Repeatable.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the data set and of the journal.")],
     problems_file: Annotated[Path | None, typer.Option(help="Read the benchmark from this file, not the Hub.")] = None,
     split: Annotated[str | None, typer.Option(help="Official split; the training split by default.")] = None,
@@ -68,10 +70,15 @@ def traces(
         list[str] | None,
         typer.Option(help="NAME=FILE: compare with this benchmark, read from a file. Or none. Repeatable."),
     ] = None,
+    export_requests: Annotated[
+        Path | None,
+        typer.Option(help="Write a request file for a batch API and stop; recorded:FILE reads its replies."),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes of the sandbox.")] = None,
 ) -> None:
     from ..hub.datasets import write_trace_dataset
     from ..teachers import collect_traces, select_examples
+    from ..teachers.batch import write_requests
 
     asked = _load(problems, problems_file, split, revision, limit)
     asking = Asking(
@@ -94,6 +101,10 @@ def traces(
     kept, clean = guard.clean(asked)
     if not kept:
         raise InputError(f"All {len(asked)} problems were removed by decontamination; give others.")
+    if export_requests is not None:
+        requests = [request for one in teachers for problem in kept for request in one.requests(problem)]
+        typer.echo(f"{write_requests(export_requests, requests):,} requests written: {export_requests}")
+        return
     confirm_cost(kept, teachers, out, yes)
     with _Bars(teachers) as progress:
         collected = collect_traces(kept, teachers, out, workers=workers, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import queue
 import random
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 OVERLOADED = (429, 503)
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504)
 LONGEST_WAIT = 120.0  # seconds, also where an endpoint asks for more
+WORKERS_PER_CLIENT = 16  # httpx keeps 20 connections of a client open
 LONGEST_REASON = 400  # characters of an endpoint's complaint
 CHARACTERS_PER_TOKEN = 3  # low on purpose: what a prompt may cost at most, before the endpoint has counted
 
@@ -161,15 +163,20 @@ class InferenceTeacher:
         where = {"base_url": self.base_url} if self.base_url else {"model": self.model, "provider": self.provider}
         limit = AdaptiveLimit(self.concurrency)
         queued = iter(waiting)
-        async with AsyncInferenceClient(token=self._token, timeout=self.timeout, **where) as client:
+        number = min(self.concurrency, len(waiting))
+        async with contextlib.AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(AsyncInferenceClient(token=self._token, timeout=self.timeout, **where))
+                for _ in range(-(-number // WORKERS_PER_CLIENT))
+            ]
 
-            async def work() -> None:
+            async def work(client: AsyncInferenceClient) -> None:
                 for request in queued:  # shared: each worker takes the next one
                     if stop.is_set():
                         return
                     arrived.put((request, await self._answer(client, limit, request)))
 
-            workers = [asyncio.create_task(work()) for _ in range(min(self.concurrency, len(waiting)))]
+            workers = [asyncio.create_task(work(clients[index % len(clients)])) for index in range(number)]
             watch = asyncio.create_task(_until(stop))
             done = asyncio.gather(*workers)
             try:

@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..problems import Problem
 from ..problems.rows import read_rows, require
 from .base import Answer, Reply, Request, batches
+from .batch import as_recorded
 
 RECIPES = ("backward", "forward")
 
@@ -31,7 +32,8 @@ class RecordedTeacher:
     as text. `prompt`, where given, is the prompt that was sent. `plan`, where given, is a plan that leads to the
     problem's reference code: the backward recipe. `unsolvable`, where true, is the teacher's word that the problem
     itself is at fault: its traces are kept and never become examples. Several rows for one problem are several
-    samples. A prompt that was not recorded is left empty, not made up.
+    samples. A prompt that was not recorded is left empty, not made up. Rows of a batch API (`custom_id`, `response`
+    with a body) answer a file made by `--export-requests`; `failed` counts those that it could not answer.
 
     Args:
         path: the file.
@@ -53,8 +55,15 @@ class RecordedTeacher:
         self.recipes = tuple(recipes)
         self._rows: dict[str, list[Mapping[str, Any]]] = {}
         self._used: set[str] = set()
+        self.failed = 0
         for index, row in enumerate(source.rows):
             where = source.where(index)
+            if "custom_id" in row:
+                reply = as_recorded(row, where)
+                self.failed += reply is None
+                if reply is None:
+                    continue
+                row = reply
             if not isinstance(row.get("response"), str) and not isinstance(row.get("plan"), str):
                 present = ", ".join(sorted(row))
                 raise InputError(

@@ -8,6 +8,8 @@ import pytest
 from hf_structdistill.errors import InputError
 from hf_structdistill.problems import load_problems
 from hf_structdistill.teachers import RecordedTeacher, ScriptedTeacher
+from hf_structdistill.teachers.batch import write_requests
+from hf_structdistill.teachers.inference import InferenceTeacher
 
 
 def replies(teacher, problems):
@@ -69,6 +71,28 @@ def test_a_bad_row_is_named(tmp_path, row, part):
     with pytest.raises(InputError) as error:
         RecordedTeacher(path)
     assert part in str(error.value) and "row 2" in str(error.value)
+
+
+def test_a_request_file_and_the_replies_of_a_batch_api(tmp_path):
+    problems = load_problems("seed", limit=3)
+    asked = InferenceTeacher("m/m", recipes=("forward", "backward"), temperatures=(0.0, 0.9))
+    requests = [request for problem in problems for request in asked.requests(problem)]
+    assert write_requests(tmp_path / "requests.jsonl", requests) == 12
+    sent = [json.loads(line) for line in (tmp_path / "requests.jsonl").read_text().splitlines()]
+    assert sent[0]["body"]["model"] == "m/m" and sent[1]["body"]["temperature"] == 0.9
+    answers = []
+    for row in sent[:-1]:
+        message = {"role": "assistant", "content": row["custom_id"], "reasoning_content": "Hm."}
+        body = {"choices": [{"message": message, "finish_reason": "stop"}], "usage": {"completion_tokens": 7}}
+        answers.append({"custom_id": row["custom_id"], "response": {"status_code": 200, "body": body}, "error": None})
+    answers.append({"custom_id": sent[-1]["custom_id"], "response": None, "error": {"code": "expired"}})
+    teacher = RecordedTeacher(write(tmp_path / "replies.jsonl", answers))
+    found = replies(teacher, problems)
+    assert len(found) == 11 and teacher.failed == 1
+    assert all(reply.text.startswith(f"{request.problem_id}#{request.recipe}#") for request, reply in found)
+    assert len({request.key for request, _ in found}) == 11 and found[0][1].completion_tokens == 7
+    with pytest.raises(InputError, match="row 1.*--export-requests"):
+        RecordedTeacher(write(tmp_path / "other.jsonl", [{"custom_id": "x", "response": {}}]))
 
 
 def test_keys_tell_apart_what_can_change_a_reply():

@@ -1,0 +1,57 @@
+"""Request files for batch APIs, and the rows those APIs send back (OpenAI's form, which others share)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .base import Request
+
+SEPARATOR = "#"
+
+
+def write_requests(path: str | Path, requests: Iterable[Request]) -> int:
+    """Write one request a line; returns how many. The `custom_id` says problem, recipe and sample."""
+    lines = []
+    for request in requests:
+        body = {"model": request.teacher, "messages": [dict(m) for m in request.messages], **request.sampling}
+        label = SEPARATOR.join((request.problem_id, request.recipe, str(request.sample)))
+        lines.append(json.dumps({"custom_id": label, "method": "POST", "url": "/v1/chat/completions", "body": body}))
+    try:
+        Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"Expected to write the requests to '{path}', found: {error.strerror}.") from None
+    return len(lines)
+
+
+def as_recorded(row: Mapping[str, Any], where: str) -> dict[str, Any] | None:
+    """A reply of a batch API in the form of a recorded row; None for a request that failed there.
+
+    Raises:
+        InputError: the `custom_id` is not one that `write_requests` gave.
+    """
+    parts = str(row["custom_id"]).rsplit(SEPARATOR, 2)
+    if len(parts) != 3 or not parts[2].isdigit():
+        raise InputError(
+            f"Expected a custom_id problem{SEPARATOR}recipe{SEPARATOR}sample in {where}, found '{row['custom_id']}'; "
+            "use replies to a file made by --export-requests."
+        )
+    response = row.get("response") or {}
+    body = response.get("body") or {}
+    choices = body.get("choices") or []
+    if row.get("error") or response.get("status_code", 200) != 200 or not choices:
+        return None
+    message = choices[0].get("message") or {}
+    field = "plan" if parts[1] == "backward" else "response"
+    return {
+        "problem_id": parts[0],
+        field: message.get("content") or "",
+        "reasoning_content": message.get("reasoning_content") or message.get("reasoning"),
+        "finish_reason": choices[0].get("finish_reason"),
+        "usage": body.get("usage") or {},
+        "sampling": {"sample": int(parts[2])},
+        "model": body.get("model"),
+    }
