@@ -41,8 +41,8 @@ async def bare(port: int, bodies: list[bytes], concurrency: int) -> float:
     return len(bodies) / (time.perf_counter() - started)
 
 
-def ours(url: str, problems: list, concurrency: int, out: Path) -> float:
-    """Replies a second through collect_traces; the problems have no tests, so nothing is judged."""
+def ours(url: str, problems: list, concurrency: int, out: Path) -> tuple[float, float]:
+    """Replies a second and CPU milliseconds a reply of our teacher; nothing is judged."""
     from hf_structdistill.teachers import Journal
     from hf_structdistill.teachers.collect import _gather
     from hf_structdistill.teachers.inference import InferenceTeacher
@@ -53,11 +53,11 @@ def ours(url: str, problems: list, concurrency: int, out: Path) -> float:
     requests = [request for problem in problems for request in teacher.requests(problem)]
     by_id = {problem.id: problem for problem in problems}
     with Journal(out / "journal.jsonl") as journal:
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), time.process_time()
         refused = _gather([(teacher, requests)], by_id, journal, lambda *progress: None)
-        seconds = time.perf_counter() - started
+        seconds, busy = time.perf_counter() - started, time.process_time() - busy
     assert not refused, refused[0]
-    return len(requests) / seconds
+    return len(requests) / seconds, 1000 * busy / len(requests)
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def main() -> None:
             port = int((Path(folder) / "port").read_text())
             body = json.dumps({"messages": [{"role": "user", "content": problems[0].prompt}], "seed": 0}).encode()
             capacity = asyncio.run(bare(port, [body] * options.requests, options.concurrency))
-            rate = ours(f"http://127.0.0.1:{port}/v1", problems, options.concurrency, Path(folder))
+            rate, busy = ours(f"http://127.0.0.1:{port}/v1", problems, options.concurrency, Path(folder))
         finally:
             server.kill()
             server.wait()
@@ -90,6 +90,9 @@ def main() -> None:
     print(f"ideal (concurrency / latency)   {ideal:8.0f} requests/s")
     print(f"bare asyncio client             {capacity:8.0f} requests/s")
     print(f"InferenceTeacher with journal   {rate:8.0f} requests/s   {rate / capacity:.0%} of the bare client")
+    print(
+        f"CPU time of ours                {busy:8.2f} ms/request  (one process: at most {1000 / busy:.0f} requests/s)"
+    )
 
 
 if __name__ == "__main__":

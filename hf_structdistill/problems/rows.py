@@ -124,7 +124,7 @@ def hub_rows(repo: str, config: str | None, splits: Sequence[str], revision: str
         except (OSError, ValueError) as error:
             first_line = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(
-                f"Expected data set '{repo}' (split '{split}') on the Hub, found: {first_line} "
+                f"Expected data set '{repo}' (split '{split}') on the Hub, found: {first_line.rstrip('.')}. "
                 "To work offline, give its file (--problems-file, or path=…)."
             ) from None
         rows.extend(dict(row, _split=split) for row in part)
