@@ -13,6 +13,7 @@ from ..structure.tree import parse
 from . import strict
 from .codexglue.dataflow import published_dataflow
 from .codexglue.flows import PublishedFlows, matched_flows
+from .codexglue.rules import rules_of
 from .codexglue.trees import flatten
 from .keywords import KEYWORDS
 from .ngrams import NgramCounts, ngram_counts, weighted_ngram_counts
@@ -88,8 +89,8 @@ class Analyser:
         return Program(items, tree.has_error, source, tokens=tokens)
 
     def _published(self, source: str) -> Program:
-        tree = flatten(source, self.language, self._numbers)
         wanted = "dataflow" in self.metrics
+        tree = flatten(source, self.language, self._numbers, rules_of(self.language).marks)
         flows = published_dataflow(tree, self.language) if wanted else PublishedFlows()
         # cleaning can break what did parse (tabs), so the text as it was given decides
         broken = tree.has_error and (tree.text == source or not parses(source, language=self.language.name))

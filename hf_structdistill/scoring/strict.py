@@ -42,6 +42,7 @@ class _KindTable:
         # a grammar may have one type under several ids
         first = {(names[k], k in named): k for k in sorted(names, reverse=True)}
         self.canonical = {k: first[_SYNONYMS.get(n, n), k in named] for k, n in names.items()}
+        self.token_codes = {k: self.canonical[k] for k, role in self.roles.items() if role == _OPAQUE}
         self.interpolations = frozenset(k for k in named if names[k] in ("interpolation", "template_substitution"))
 
 
@@ -57,36 +58,39 @@ def subtrees(tree: SyntaxTree, numbers: dict[tuple, int]) -> dict[int, int]:
     Tokens are no subtrees of their own; a string literal is one token, but for what it interpolates.
     """
     table = _kind_table(tree.language)
-    roles, canonical, interpolations = table.roles, table.canonical, table.interpolations
+    token_codes, roles, canonical = table.token_codes, table.roles, table.canonical
     kinds, last = tree.kinds, tree.last
     docstrings, missing = set(tree.docstrings), set(tree.missing)
     counts: dict[int, int] = {}
-    keys: list[list[int]] = [[kinds[0]]]  # per open node: its kind, then the codes of its children
-    ends = [len(kinds)]
+    key = [kinds[0]]  # of the innermost open node: its kind, then the codes of its children
+    end = len(kinds)
+    outer: list[tuple[list[int], int]] = []
     i = 1
     while True:
-        while ends[-1] <= i:
-            ends.pop()
-            key = tuple(keys.pop())
-            code = numbers.setdefault(key, _FIRST_ID + len(numbers))
+        while end <= i:
+            code = numbers.setdefault(tuple(key), _FIRST_ID + len(numbers))
             counts[code] = counts.get(code, 0) + 1
-            if not keys:
+            if not outer:
                 return counts
-            keys[-1].append(code)
-        kind, stop = kinds[i], last[i]
-        role = roles[kind]
-        if role == _STRING:
-            role = _OPAQUE if interpolations.isdisjoint(kinds[i:stop]) else _KEEP
-        if role == _DROP or i in docstrings:
-            i = stop
-        elif role == _OPAQUE or (role == _KEEP and stop == i + 1):
-            keys[-1].append(-1 - kind if i in missing else canonical[kind])
-            i = stop
+            key, end = outer.pop()
+            key.append(code)
+        kind = kinds[i]
+        token = token_codes.get(kind)
+        if token is None:
+            role, stop = roles[kind], last[i]
+            if role == _DROP or i in docstrings:
+                i = stop
+            elif stop == i + 1 or (role == _STRING and table.interpolations.isdisjoint(kinds[i:stop])):
+                key.append(-1 - kind if i in missing else canonical[kind])
+                i = stop
+            else:
+                if role != _PASS:
+                    outer.append((key, end))
+                    key, end = [canonical[kind]], stop
+                i += 1
         else:
-            if role == _KEEP:
-                keys.append([canonical[kind]])
-                ends.append(stop)
-            i += 1
+            key.append(-1 - kind if missing and i in missing else token)
+            i = last[i]
 
 
 def flows(graph: DataFlow) -> dict[tuple, int]:

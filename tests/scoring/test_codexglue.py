@@ -3,10 +3,11 @@
 import re
 
 import pytest
-from mutants import mutants
-from snippets import SNIPPETS
 
 from hf_structdistill.scoring import codebleu, dataflow_match, score_pairs, syntax_match
+
+from .mutants import mutants
+from .snippets import SNIPPETS
 
 
 def scores(pairs, language="python"):

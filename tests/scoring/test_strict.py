@@ -9,10 +9,11 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rewrites import reformat, rename, swapped_operators
 
 from hf_structdistill.scoring import MODES, dataflow_match, score_pairs, syntax_match
 from hf_structdistill.structure import analyse_dataflow, parse
+
+from .rewrites import reformat, rename, swapped_operators
 
 NAMES = ("a", "b", "c")
 

@@ -42,15 +42,15 @@ class _Found:
 
     def __init__(self, name: str, relation: str, sources: list[str] | set[str]) -> None:
         self.name, self.relation, self.sources = name, relation, sources
-        self.relations: tuple[str, ...] = (relation,)
+        self.relations: tuple[str, ...] = ()  # the earlier ones
 
     def add(self, relation: str, sources: Iterable[str]) -> None:
         if not isinstance(self.sources, set):
             self.sources = set(self.sources)
         self.sources.update(sources)
-        if relation not in self.relations:
+        if relation != self.relation and relation not in self.relations:
+            self.relations += (self.relation,)
             self.relation = relation
-            self.relations += (relation,)
 
     def item(self) -> FlowItem:
         return FlowItem(self.name, self.relation, self.sources)
@@ -92,25 +92,30 @@ class _Walk:
         """Walk the nodes [node, stop): variable tokens up to the first special node, that node, and what follows."""
         at = bisect_left(self.special, node)
         if at == len(self.special) or self.special[at] >= stop:
-            self._mention(self.before[node], self.before[stop])
+            self._mention(self.before(node), self.before(stop))
             return
         special = self.special[at]
-        self._mention(self.before[node], self.before[special])
+        self._mention(self.before(node), self.before(special))
         self._then((self._act, special), (self._span, self.tree.last[special], stop))
 
     def _mention(self, first: int, stop: int) -> None:
-        names, state, linked = self.names, self.state, self.linked
+        names, positions, state, linked, found = self.names, self.positions, self.state, self.linked, self.found
         for v in range(first, stop):
-            name, position = names[v], self.positions[v]
+            name, position = names[v], positions[v]
             origin = state.get(name)
             if origin is not None:
                 linked.add(position)
                 linked.update(origin)
-                self._record(name, position, "comesFrom", [name])
+                sources = [name]
             else:
+                sources = []
                 if self.binds[v]:
                     state[name] = (position,)
-                self._record(name, position, "comesFrom", [])
+            item = found.get(position)
+            if item is None:
+                found[position] = _Found(name, "comesFrom", sources)
+            else:
+                item.add("comesFrom", sources)
 
     def _record(self, name: str, position: int, relation: str, sources: list[str]) -> None:
         item = self.found.get(position)
@@ -122,9 +127,9 @@ class _Walk:
     def _bind(self, target: int, value: int | None, relation: str, one_by_one: bool) -> None:
         """Each variable token of `target` comes from all of `value`'s; `one_by_one`: in as many separate items."""
         names, positions, before, last = self.names, self.positions, self.before, self.tree.last
-        sources = slice(before[value], before[last[value]]) if value is not None else slice(0, 0)
+        sources = slice(before(value), before(last[value])) if value is not None else slice(0, 0)
         origin = positions[sources]
-        for v in range(before[target], before[last[target]]):
+        for v in range(before(target), before(last[target])):
             name, position = names[v], positions[v]
             if origin:
                 self.linked.add(position)
@@ -257,7 +262,7 @@ class _Walk:
 
     def _remembered(self, node: int) -> bool:
         """Whether this loop was walked from the same state before; then only its outcome is applied again."""
-        names = sorted(set(self.names[self.before[node] : self.before[self.tree.last[node]]]))
+        names = sorted(set(self.names[self.before(node) : self.before(self.tree.last[node])]))
         key = (node, *[self.state.get(name) for name in names])
         outcome = self.memo.get(key)
         if outcome is not None:
@@ -307,28 +312,27 @@ def _special_nodes(tree: FlatTree, rules: r.KindRules) -> tuple[dict[int, int], 
     actions: dict[int, int] = {}
     depth: dict[int, int] = {}
     loop_ends: list[int] = []
-    kinds, last, of_kind, whole = tree.kinds, tree.last, rules.actions, rules.whole
-    skip_to = 0
-    for i, kind in enumerate(kinds):
+    kinds, last, of_kind = tree.kinds, tree.last, rules.actions
+    in_order, skip_to = True, 0
+    for i in tree.marked:
+        kind = kinds[i]
         if i < skip_to:
             continue
-        if kind in whole:
+        if kind in rules.whole:
             skip_to = last[i]
             continue
-        action = of_kind.get(kind)
-        if action is None or last[i] == i + 1:
-            continue
-        actions[i] = action
+        actions[i] = of_kind[kind]
         if kind in rules.comprehension_clauses:
             parent = _parent(tree, i)
             if kinds[parent] not in of_kind:
                 actions[parent] = r.CLAUSES_FIRST
+                in_order = False
         elif kind in rules.loops:
             while loop_ends and loop_ends[-1] <= i:
                 loop_ends.pop()
             depth[i] = len(loop_ends)
             loop_ends.append(last[i])
-    return dict(sorted(actions.items())), depth
+    return actions if in_order else dict(sorted(actions.items())), depth
 
 
 def _parent(tree: FlatTree, node: int) -> int:

@@ -28,13 +28,30 @@ class FlowItem(NamedTuple):
 
 
 class PublishedFlows:
-    """The data flows of one program."""
+    """The data flows of one program: names as indices, equal items counted, ready for any order of the sets."""
 
     def __init__(self, items: Iterable[FlowItem] = ()) -> None:
-        self._items = list(items)
+        index: dict[str, int] = {}
+        self._first: list[tuple[list[int], int]] = []  # names met for the first time, and the slots of their set or 0
+        self._rows: dict[tuple[int, str, tuple[int, ...], int], int] = {}  # (variable, relation, sources, slots)
         self._counts: dict[int, dict[Flow, int]] = {}
-        self.total = len(self._items)
-        self.has_sets = any(isinstance(item.sources, set) and len(item.sources) > 1 for item in self._items)
+        self.total = 0
+        for name, relation, sources in items:
+            self.total += 1
+            known = len(index)
+            slots = _slots(len(sources)) if isinstance(sources, set) and len(sources) > 1 else 0
+            ids = tuple([index.setdefault(source, len(index)) for source in (sorted(sources) if slots else sources)])
+            if len(index) > known:
+                self._first.append((list(range(known, len(index))), slots))
+                known = len(index)
+            variable = index.setdefault(name, known)
+            if variable == known:
+                self._first.append(([variable], 0))
+            row = (variable, relation, ids, slots)
+            self._rows[row] = self._rows.get(row, 0) + 1
+        self.has_sets = any(slots for _, _, _, slots in self._rows)
+        self._hashes = [crc32(name.encode("utf-8", "surrogatepass")) for name in index] if self.has_sets else []
+        self._names = len(index)
 
     def counts(self, order: int = 0) -> dict[Flow, int]:
         """How often each flow occurs, names numbered as they appear, sources before the variable they go to."""
@@ -45,26 +62,31 @@ class PublishedFlows:
 
     def _normalise(self, order: int) -> dict[Flow, int]:
         salt = (2 * order + 1) * 0x9E3779B1
-        number: dict[str, int] = {}
+        mixed = [(value * salt & 0xFFFFFFFFFFFF) >> 16 for value in self._hashes]
+        number = [0] * self._names
+        count = 0
+        for names, slots in self._first:
+            if slots and len(names) > 1:
+                names = _as_a_set_orders(names, slots, mixed)
+            for name in names:
+                number[name] = count
+                count += 1
         counts: dict[Flow, int] = {}
-        for name, relation, sources in self._items:
-            if isinstance(sources, set) and len(sources) > 1:
-                sources = _as_a_set_orders(sources, salt)
-            parents = tuple([number.setdefault(source, len(number)) for source in sources])
-            flow = (number.setdefault(name, len(number)), relation, parents)
-            counts[flow] = counts.get(flow, 0) + 1
+        for (variable, relation, sources, slots), times in self._rows.items():
+            ordered = _as_a_set_orders(sources, slots, mixed) if slots else sources
+            flow = (number[variable], relation, tuple([number[source] for source in ordered]))
+            counts[flow] = counts.get(flow, 0) + times
         return counts
 
 
-def _as_a_set_orders(names: set[str], salt: int) -> list[str]:
+def _slots(size: int) -> int:
+    """Mask of the hash table that a set of this size has."""
+    return 7 if size < 5 else 31 if size < 19 else 127
+
+
+def _as_a_set_orders(names: Iterable[int], slots: int, mixed: list[int]) -> list[int]:
     """An order in which a set might list these names: by as many bits of a hash as its table has slots."""
-    slots = 7 if len(names) < 5 else 31 if len(names) < 19 else 127
-
-    def rank(name: str) -> tuple[int, int]:
-        mixed = (crc32(name.encode("utf-8", "surrogatepass")) * salt & 0xFFFFFFFFFFFF) >> 16
-        return mixed & slots, mixed
-
-    return sorted(names, key=rank)
+    return sorted(names, key=lambda name: (mixed[name] & slots, mixed[name]))
 
 
 def matched_flows(wanted: PublishedFlows, found: PublishedFlows) -> int:

@@ -121,7 +121,9 @@ class KindRules:
             frozenset(k for k, name in names.items() if name == "for_in_clause") if language.name == "python" else ()
         )
         self.declares_by_position = language.name == "rust"
-        self.texts = {k: name.encode() for k, name in names.items()}
+        self.texts = names
+        self.plain_lengths = {k: len(n) for k, n in names.items() if k not in named and "\n" not in n}
+        self.marks = frozenset({*self.actions, *self.whole, *self.comprehension_clauses})
         fields = ("name", "value", "left", "right", "body", "update")
         self.fields = {name: grammar.field_id_for_name(name) for name in fields}
 

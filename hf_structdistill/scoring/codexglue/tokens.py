@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .rules import KindRules
@@ -13,43 +14,57 @@ from .trees import FlatTree
 class Variables:
     """The variable tokens of one program, in order: everything whose text differs from its node type."""
 
+    nodes: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     """Which token of the program each one is."""
     binds: list[bool] = field(default_factory=list)
     """Whether a first mention makes a definition: identifiers do, literals do not."""
-    before: list[int] = field(default_factory=list)
-    """Per node (and one past the last): how many variable tokens come before it, so a subtree is a slice."""
+
+    def before(self, node: int) -> int:
+        """How many variable tokens come before a node, so that a subtree is a slice."""
+        return bisect_left(self.nodes, node)
 
 
 def find_variables(tree: FlatTree, rules: KindRules) -> Variables:
     found = Variables()
-    names, positions, binds, before = found.names, found.positions, found.binds, found.before
-    kinds, starts, ends, last, source = tree.kinds, tree.starts, tree.ends, tree.last, tree.source
-    texts, whole, comments, identifiers = rules.texts, rules.whole, rules.comments, rules.identifiers
+    kinds, starts, ends, source, identifiers = tree.kinds, tree.starts, tree.ends, tree.source, rules.identifiers
+    texts, plain = rules.texts, rules.plain_lengths
     text_of = None if source.isascii() else _ColumnText(tree.text, source)
     empty: dict[int, int] = {}  # byte offset -> last zero-width token there: the published index keeps one
-    skip_to, token = 0, 0
-    for i, kind in enumerate(kinds):
-        before.append(len(names))
-        if i < skip_to or kind in comments or (last[i] != i + 1 and kind not in whole):
-            continue
-        start, end = starts[i], ends[i]
+    for token, node in enumerate(_tokens(tree, rules)):
+        kind, start, end = kinds[node], starts[node], ends[node]
+        if end - start == plain.get(kind) and not text_of:
+            continue  # a keyword or an operator: its text is its type
         if start == end:
             empty[start] = token
-        raw = source[start:end]
-        if raw != texts[kind] or text_of is not None or b"\n" in raw:
-            name = text_of(start, end) if text_of else raw.decode().replace("\n", "")
-            if name.encode("utf-8", "surrogatepass") != texts[kind]:
-                names.append(name)
-                positions.append(token if start != end else -1 - start)
-                binds.append(kind in identifiers)
-        skip_to = last[i]
-        token += 1
-    before.append(len(names))
+        name = text_of(start, end) if text_of else source[start:end].decode().replace("\n", "")
+        if name != texts[kind]:
+            found.nodes.append(node)
+            found.names.append(name)
+            found.positions.append(token if start != end else -1 - start)
+            found.binds.append(kind in identifiers)
     if empty:
-        positions[:] = [p if p >= 0 else empty[-1 - p] for p in positions]
+        found.positions = [p if p >= 0 else empty[-1 - p] for p in found.positions]
     return found
+
+
+def _tokens(tree: FlatTree, rules: KindRules) -> Iterator[int]:
+    """The leaves, but for comments; a string is one token whatever is in it."""
+    kinds, last = tree.kinds, tree.last
+    strings = [node for node in tree.marked if kinds[node] in rules.whole]
+    strings.append(len(kinds))
+    nth, skip_to = 0, 0
+    for leaf in tree.leaves:
+        if leaf < skip_to:
+            continue
+        if strings[nth] < leaf:
+            yield strings[nth]
+            skip_to = last[strings[nth]]
+            while strings[nth] < skip_to:
+                nth += 1
+        elif kinds[leaf] not in rules.comments:
+            yield leaf
 
 
 class _ColumnText:

@@ -31,6 +31,9 @@ class FlatTree:
     starts: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     last: list[int] = field(default_factory=list)
+    leaves: list[int] = field(default_factory=list)
+    marked: list[int] = field(default_factory=list)
+    """Nodes with children, of the kinds that the caller asked for."""
     subtrees: dict[int, int] = field(default_factory=dict)
     """Number of the S-expression -> how often it occurs; nodes without children are not counted, but the root is."""
 
@@ -53,8 +56,13 @@ class FlatTree:
         return None
 
 
-def flatten(source: str, language: Language, numbers: dict[tuple, int]) -> FlatTree:
-    """Clean and parse `source`, and number its subtrees with `numbers`, the table shared by all compared programs."""
+def flatten(
+    source: str, language: Language, numbers: dict[tuple, int], marks: frozenset[int] = frozenset()
+) -> FlatTree:
+    """Clean and parse `source`, and number its subtrees with `numbers`, the table shared by all compared programs.
+
+    Nodes of the kinds `marks` are listed in `FlatTree.marked`.
+    """
     parser = tree_sitter.Parser(language.grammar)
     untouched = is_clean(source, language.name)
     text = source if untouched else clean(source, language.name)
@@ -63,15 +71,18 @@ def flatten(source: str, language: Language, numbers: dict[tuple, int]) -> FlatT
         raw = parser.parse(data := text.encode("utf-8", "surrogatepass"))
     tree = FlatTree(text, data, raw.root_node.has_error)
     if tree.has_error:
-        _walk_broken(raw, tree, language.named_kinds, numbers)
+        _walk_broken(raw, tree, language.named_kinds, numbers, marks)
     else:
-        _walk(raw.walk(), tree, language.named_kinds, numbers)
+        _walk(raw.walk(), tree, language.named_kinds, numbers, marks)
     return tree
 
 
-def _walk(cursor: Any, tree: FlatTree, named: frozenset[int], numbers: dict[tuple, int]) -> None:
+def _walk(
+    cursor: Any, tree: FlatTree, named: frozenset[int], numbers: dict[tuple, int], marks: frozenset[int]
+) -> None:
     down, right, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
     kinds, fields, starts, ends, last = tree.kinds, tree.fields, tree.starts, tree.ends, tree.last
+    leaves, subtrees = tree.leaves, tree.subtrees
     open_nodes: list[int] = []
     keys: list[list] = [[]]  # per open node: its kind, then field and number of each child an S-expression shows
     i = 0
@@ -86,9 +97,12 @@ def _walk(cursor: Any, tree: FlatTree, named: frozenset[int], numbers: dict[tupl
         ends.append(end)
         last.append(i := i + 1)
         if down():
+            if kind in marks:
+                tree.marked.append(i - 1)
             open_nodes.append(i - 1)
             keys.append([kind])
             continue
+        leaves.append(i - 1)
         if kind in named:
             keys[-1] += (held_by, kind)
         while not right():
@@ -98,24 +112,24 @@ def _walk(cursor: Any, tree: FlatTree, named: frozenset[int], numbers: dict[tupl
                 return
             opened = open_nodes.pop()
             last[opened] = i
-            _close(keys, kinds[opened] in named, fields[opened], tree.subtrees, numbers)
+            key = keys.pop()
+            if (kind := key[0]) in named:
+                number = numbers.setdefault(tuple(key), _FIRST_ID + len(numbers)) if len(key) > 1 else kind
+                keys[-1] += (fields[opened], number)
+            else:
+                number = _hidden(key, keys, numbers)
+            subtrees[number] = subtrees.get(number, 0) + 1
 
 
-def _close(
-    keys: list[list], named: bool, held_by: int | None, subtrees: dict[int, int], numbers: dict[tuple, int]
+def _hidden(key: list, keys: list[list], numbers: dict[tuple, int]) -> int:
+    """An operator of several words, such as "not in": counted, but its parent does not show it."""
+    keys[-1] += key[1:]
+    return _number((-1, *key), numbers)
+
+
+def _walk_broken(
+    raw: tree_sitter.Tree, tree: FlatTree, named: frozenset[int], numbers: dict[tuple, int], marks: frozenset[int]
 ) -> None:
-    """Number the subtree whose children are all known, count it, and show it to its parent."""
-    key = keys.pop()
-    if named:
-        number = _number(tuple(key), numbers) if len(key) > 1 else key[0]
-        keys[-1] += (held_by, number)
-    else:  # an operator of several words, such as "not in": counted, but its parent does not show it
-        number = _number((-1, *key), numbers)
-        keys[-1] += key[1:]
-    subtrees[number] = subtrees.get(number, 0) + 1
-
-
-def _walk_broken(raw: tree_sitter.Tree, tree: FlatTree, named: frozenset[int], numbers: dict[tuple, int]) -> None:
     """`_walk` for a tree with errors, where only tree-sitter knows what the S-expression of some nodes says.
 
     "(UNEXPECTED 'x')" and "(MISSING identifier)" stand for nodes of any kind; "(MISSING _newline)" even for one that
@@ -136,9 +150,12 @@ def _walk_broken(raw: tree_sitter.Tree, tree: FlatTree, named: frozenset[int], n
         tree.last.append(i := i + 1)
         if cursor.goto_first_child():
             open_nodes.append(node)
+            if kind in marks:
+                tree.marked.append(i - 1)
             opened.append(i - 1)
             keys.append([kind])
             continue
+        tree.leaves.append(i - 1)
         if kind == ERROR_KIND or node.is_missing:
             keys[-1] += (held_by, _number((str(node),), numbers))
         elif kind in named:
@@ -150,9 +167,15 @@ def _walk_broken(raw: tree_sitter.Tree, tree: FlatTree, named: frozenset[int], n
                 return
             node, at = open_nodes.pop(), opened.pop()
             tree.last[at] = i
+            key = keys.pop()
             if text := holes.text_of(node):
-                keys[-1] = [keys[-1][0], None, _number((text,), numbers)]
-            _close(keys, tree.kinds[at] in named, tree.fields[at], tree.subtrees, numbers)
+                key = [key[0], None, _number((text,), numbers)]
+            if key[0] in named:
+                number = _number(tuple(key), numbers) if len(key) > 1 else key[0]
+                keys[-1] += (tree.fields[at], number)
+            else:
+                number = _hidden(key, keys, numbers)
+            tree.subtrees[number] = tree.subtrees.get(number, 0) + 1
 
 
 class _Holes:
