@@ -41,7 +41,10 @@ def check_flow(tree: SyntaxTree, flow: DataFlow) -> None:
         assert list(sources) == sorted(set(sources))
         for source in sources:
             assert names[source].is_def
-            assert (names[source].name, names[source].scope) == (names[use].name, names[use].scope)
+            assert names[source].name == names[use].name
+            # A class body reads a name that it binds later from the module.
+            falls_back = flow.scopes[names[use].scope].kind == "class" and names[source].scope == 0
+            assert names[source].scope == names[use].scope or falls_back
     for definition, uses in flow.assignments:
         assert names[definition].is_def
         assert uses

@@ -84,6 +84,7 @@ CLASSES = [
     ),
     ("class A$1:\n    def f(self$2):\n        self$3.x = 1\n        return self$4.x, A$5", "3<2 4<3 5<1"),
     ("class A:\n    n$1 = 3\n    xs = [n for i in range(n$2)]", "2<1"),
+    ("a$1 = 1\nclass A:\n    a$2 += 1\n    b = a$3", "2<1 3<2"),
     # a name bound in the class that is unbound there falls back on the module, not on the function around
     ("x$1 = 1\ndef f(x$2):\n    class A:\n        if a:\n            x$3 = 0\n        y = x$4", "4<1,3"),
 ]

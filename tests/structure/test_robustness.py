@@ -50,7 +50,8 @@ PROGRAM = textwrap.dedent(
 TOKENS = [
     *keyword.kwlist,
     *keyword.softkwlist,
-    *"a b c x:=1 a=b a+=b a.b a[b] f(a) (a,*b) := = + , : ; ( ) [ ] { } * ** @ . -> ... 1 'a' f'{a}' \"\"\" # \\ ! $ ?".split(),
+    *"a b c x:=1 a=b a+=b a.b a[b] f(a) (a,*b) := = + , : ; ( ) [ ] { } * ** @ . -> ... 1 'a' f'{a}'".split(),
+    *'""" # \\ ! $ ?'.split(),
     "\n",
     "\n    ",
     "\n        ",
