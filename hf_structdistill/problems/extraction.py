@@ -124,7 +124,7 @@ def _defined_names(tree: SyntaxTree) -> set[bytes]:
 _OPENS_CODE = re.compile(r"(def|class|async def|import|from) \w|@\w")
 _CONTINUES_CODE = re.compile(
     r"""\s|$|[#@)\]}]|(def|class|async|import|from|if|elif|for|while|with|except|return|assert|raise|del)\b.*
-    |(else|try|finally)\s*:|[A-Za-z_][\w.]*\(|[A-Za-z_][^=(]*?\s*(\*\*|//|>>|<<|[-+*/%&|^@:])?=[^=]""",
+    |(else|try|finally)\s*:|[A-Za-z_][\w.]*\(|[A-Za-z_][^=(]*?(\*\*|//|>>|<<|[-+*/%&|^@:])?=[^=]""",
     re.VERBOSE,
 )
 

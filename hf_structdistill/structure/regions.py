@@ -71,12 +71,15 @@ def _fence_lines(text: bytes) -> Iterator[tuple[int, re.Match[bytes]]]:
         start = at
         while start > 0 and at - start <= 3 and text[start - 1] == 0x20:
             start -= 1
-        match = _FENCE.match(text, at)
-        assert match is not None
-        is_fence = at - start <= 3 and (start == 0 or text[start - 1] in b"\r\n")
-        if is_fence:
+        if at - start <= 3 and (start == 0 or text[start - 1] in b"\r\n"):
+            match = _FENCE.match(text, at)
+            assert match is not None
             yield start, match
-        after = match.end() if is_fence else match.end(1)
+            after = match.end()
+        else:
+            after = at + 3
+            while text[after : after + 1] == text[at : at + 1]:
+                after += 1
         if ticks >= 0:
             ticks = text.find(b"```", after)
         if tildes >= 0:
