@@ -47,6 +47,7 @@ class Unit:
         "is_class",
         "parent",
         "block",
+        "entry",
         "defs",
         "declared",
         "escaping",
@@ -64,7 +65,7 @@ class Unit:
         self.scope = scope
         self.parent = parent
         self.is_class = is_class
-        self.block = Block(None)
+        self.entry = self.block = Block(None)
         """Where the walk stands in this unit (kept up to date while an inner unit is walked)."""
         self.defs: dict[str, list[tuple[int, Block]]] = {}
         """Every name this unit binds, with its definitions (none for a bare annotation or del)."""
@@ -168,19 +169,32 @@ def _settle_floating(walker: Walker, unit: Unit) -> dict[str, list[int]]:
     variable that can come after the creation.
     """
     floats: dict[str, list[int]] = {}
+    own: dict[str, list[tuple[int, Block]]] = {}
     for item in unit.floating:
-        if unit.is_class or item.name not in unit.defs or item.name in unit.declared:
+        name = item.name
+        if unit.is_class or name not in unit.defs or name in unit.declared:
             if unit.parent is not None:
-                _float(walker, unit.parent, item.occurrence, item.name)
+                _float(walker, unit.parent, item.occurrence, name)
             continue
         walker.owners[item.occurrence] = unit.scope
-        floats.setdefault(item.name, []).append(item.occurrence)
-        for use in walker.uses_named(item.name):
-            if walker.owners.get(use, unit.scope) != unit.scope:
-                continue
-            if unit.may_precede(item.block, item.after, walker.block_of(use), use):
+        floats.setdefault(name, []).append(item.occurrence)
+        if name not in own:
+            own[name] = _uses_in(walker, unit, name)
+        for use, block in own[name]:
+            if unit.may_precede(item.block, item.after, block, use):
                 walker.pending.append((use, item.occurrence))
     return floats
+
+
+def _uses_in(walker: Walker, unit: Unit, name: str) -> list[tuple[int, Block]]:
+    """Uses of a variable in the unit's own code, not in the functions it creates."""
+    found = []
+    for use in walker.uses_named(name):
+        if walker.owners.get(use, unit.scope) == unit.scope:
+            block = walker.block_of(use)
+            if unit.may_precede(unit.entry, 0, block, use):
+                found.append((use, block))
+    return found
 
 
 def _use_in(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
