@@ -8,6 +8,9 @@ from .problem import Problem
 def student_prompt(problem: Problem) -> str:
     """The text the student continues; ends with an empty line, so that a completion starts on its own line.
 
+    GPT-2's pre-tokenizer cuts two line breaks otherwise at the end of a text than before other text:
+    `evaluation.generate_completions` encodes a prompt as it stands before its completion.
+
     A HumanEval prompt is the head of a function, so it is shown as code to complete.
     """
     if problem.source == "humaneval":
