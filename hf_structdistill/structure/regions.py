@@ -77,9 +77,7 @@ def _fence_lines(text: bytes) -> Iterator[tuple[int, re.Match[bytes]]]:
             yield start, match
             after = match.end()
         else:
-            after = at + 3
-            while text[after : after + 1] == text[at : at + 1]:
-                after += 1
+            after = at + 3  # more of the same follows one of them, so it starts no line either
         if ticks >= 0:
             ticks = text.find(b"```", after)
         if tildes >= 0:
