@@ -83,7 +83,7 @@ def choose_backend(wanted: str | None) -> str:
         "candidates run without bubblewrap: their CPU time, memory, files' size and processes are limited, but they "
         "can read and write your files, use the network and see other processes",
         RuntimeWarning,
-        stacklevel=4,
+        stacklevel=3,
     )
     return "rlimits"
 
@@ -138,6 +138,7 @@ def bubblewrap(mode: str, sandbox: Path, size_mb: int = 64) -> list[str]:
     command += ["--die-with-parent", "--new-session", "--as-pid-1", "--hostname", "sandbox"]
     if mode == "user":
         command += ["--unshare-user", "--uid", "65534", "--gid", "65534"]
+        command += ["--disable-userns"] if "--disable-userns" in options() else []
     else:
         command += ["--cap-drop", "ALL"]
         command += [

@@ -172,8 +172,11 @@ class Pool:
                     if waiting and len(member.tasks) < AHEAD:
                         member.send(waiting.popleft())
             busy = [member for member in self.members if member.tasks]
-            ready, _, _ = select.select([member.out for member in busy], [], [])
+            full = [member for member in busy if member.outgoing]
+            ready, free, _ = select.select([m.out for m in busy], [m.into for m in full], [])
             for member in busy:
+                if member.into in free:
+                    member.pump()
                 if member.out in ready:
                     yield from member.receive()
 
@@ -197,6 +200,8 @@ class Member:
         )
         assert self.process.stdin and self.process.stdout
         self.into, self.out = self.process.stdin, self.process.stdout
+        self.outgoing = bytearray()
+        os.set_blocking(self.into.fileno(), False)
 
     def send(self, task: Task) -> None:
         number, problem, candidate = task
@@ -208,12 +213,20 @@ class Member:
         try:
             data = marshal.dumps(message)
         except ValueError:
-            data = marshal.dumps({"number": number, "key": 0, "candidate": None, "problem": None})
+            data = marshal.dumps({"number": number, "refused": "the problem's inputs hold what is no plain value"})
+        self.outgoing += len(data).to_bytes(8, "big") + data
+        self.pump()
+
+    def pump(self) -> None:
+        """Write what the worker takes at once; a busy one must not keep us from the others."""
         try:
-            self.into.write(len(data).to_bytes(8, "big") + data)
-            self.into.flush()
+            while self.outgoing:
+                written = os.write(self.into.fileno(), self.outgoing)
+                del self.outgoing[:written]
+        except BlockingIOError:
+            pass
         except BrokenPipeError:
-            pass  # `receive` says so
+            self.outgoing.clear()  # `receive` says so
 
     def receive(self):
         head = self.out.read(8)
@@ -242,7 +255,7 @@ class Member:
     def hang_up(self) -> None:
         try:
             self.into.close()
-        except BrokenPipeError:
+        except OSError:
             pass
 
     def wait(self) -> None:

@@ -201,6 +201,8 @@ class Worker:
             raise CallerGone from None
 
     def guarded(self, message: dict[str, Any]) -> dict[str, Any]:
+        if "refused" in message:
+            return {"number": message["number"], "status": "unknown", "reason": message["refused"]}
         try:
             if message.get("problem") is not None:
                 self.problems = {message["key"]: message["problem"]}  # the last one only: they come in order

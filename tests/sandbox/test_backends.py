@@ -1,0 +1,119 @@
+"""Which backend is chosen, what is said when there is none, and bubblewrap as an ordinary user."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from jails import usable
+
+from hf_structdistill.errors import InputError
+from hf_structdistill.problems.problem import AssertTests, Problem
+from hf_structdistill.sandbox import verify
+from hf_structdistill.sandbox.backends import OPT_IN, environment
+from hf_structdistill.sandbox.limits import Limits
+
+ROOT = Path(__file__).resolve().parents[2]
+TASK = Problem("p", "", AssertTests(("assert f(3) == 9",)), "f")
+SQUARE = "def f(x):\n    return x * x\n"
+
+
+def test_without_bubblewrap_and_without_leave_the_error_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(OPT_IN, raising=False)
+    for backend in (None, "bubblewrap"):
+        with pytest.raises(InputError, match="no bwrap on PATH .*apt install bubblewrap.*HF_ALLOW_CODE_EVAL=1"):
+            verify([TASK], [SQUARE], backend=backend)
+    with pytest.raises(InputError, match="Expected HF_ALLOW_CODE_EVAL=1 .* found None"):
+        verify([TASK], [SQUARE], backend="rlimits")
+
+
+def test_without_bubblewrap_but_with_leave_it_warns_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv(OPT_IN, "1")
+    with pytest.warns(RuntimeWarning, match="without bubblewrap") as caught:
+        assert verify([TASK] * 2, [SQUARE, "1/0"])[0].passed
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_leave_alone_does_not_give_up_bubblewrap(monkeypatch):
+    usable("bubblewrap", monkeypatch)
+    monkeypatch.setenv(OPT_IN, "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert verify([TASK], [SQUARE])[0].passed
+
+
+def test_the_environment_of_runner_and_candidate_holds_nothing_of_ours():
+    assert set(environment("/tmp")) == {"PATH", "HOME", "TMPDIR", "LANG", "PYTHONHASHSEED"}
+
+
+SCRIPT = """
+import sys
+from hf_structdistill.problems.problem import AssertTests, Problem
+from hf_structdistill.sandbox import verify
+sys.path.insert(0, {tests!r})
+import hostile
+task = Problem("p", "", AssertTests(("assert f(3) == 9", "assert f([1, 2]) == [1, 4]", 'assert f("ab") == "ba"')), "f")
+names = [name for name, attack in hostile.ATTACKS.items() if attack.jail and "CANARY" not in attack.source]
+sources = [hostile.CHEAT] + [hostile.ATTACKS[name].source for name in names]
+verdicts = verify([task] * len(sources), sources, cpu_seconds=0.3, wall_seconds=1.5, memory_mb=256, workers=2)
+assert verdicts[0].passed, verdicts[0]
+print(len(names), sorted(name for name, verdict in zip(names, verdicts[1:]) if verdict.passed))
+"""
+
+
+def as_user(*options: str) -> subprocess.CompletedProcess[str]:
+    """Run SCRIPT as uid 1000 in a user namespace of its own, where bubblewrap has to make another."""
+    command = ["bwrap", "--unshare-user", *options, "--uid", "1000", "--gid", "1000", "--dev-bind", "/", "/"]
+    return subprocess.run(
+        [*command, sys.executable, "-c", SCRIPT.format(tests=str(Path(__file__).parent))],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_harmful_programs_as_an_ordinary_user(monkeypatch):
+    usable("bubblewrap", monkeypatch)
+    done = as_user()
+    assert done.returncode == 0, done.stderr
+    number, passed = done.stdout.split(" ", 1)
+    assert int(number) >= 15 and passed.strip() == "[]"
+
+
+def test_forbidden_user_namespaces_are_named(monkeypatch):
+    usable("bubblewrap", monkeypatch)
+    if "--disable-userns" not in subprocess.run(["bwrap", "--help"], capture_output=True, text=True).stdout:
+        pytest.skip("this bwrap cannot forbid user namespaces")
+    monkeypatch.delenv(OPT_IN, raising=False)
+    done = as_user("--disable-userns")
+    assert done.returncode == 1
+    assert "are user namespaces forbidden?" in done.stderr and "--security-opt" in done.stderr
+
+
+def test_limits_are_clamped_to_the_hard_limits(monkeypatch):
+    usable("bubblewrap", monkeypatch)
+    if shutil.which("bash") is None:
+        pytest.skip("no shell to lower a hard limit with")
+    code = (
+        "from hf_structdistill.problems.problem import AssertTests, Problem\n"
+        "from hf_structdistill.sandbox import verify\n"
+        "task = Problem('p', '', AssertTests(('assert f() == 40',)), 'f')\n"
+        "source = 'import resource\\ndef f(): return resource.getrlimit(resource.RLIMIT_NOFILE)[1]\\n'\n"
+        "print(verify([task], [source], workers=1)[0].status)\n"
+    )
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -Sn 40; ulimit -Hn 40; exec "$0" -c "$1"', sys.executable, code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "passed\n", done.stderr
+    assert Limits().open_files > 40

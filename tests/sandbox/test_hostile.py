@@ -1,0 +1,130 @@
+"""Every hostile program is judged, none passes, and nothing of it is left."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import hostile
+import pytest
+from jails import UNCOVERED, usable
+
+from hf_structdistill.problems.problem import AssertTests, Problem
+from hf_structdistill.sandbox import Verdict, verify
+from hf_structdistill.sandbox.processes import descendants
+
+pytestmark = pytest.mark.filterwarnings(UNCOVERED)
+WALL, WORKERS = 1.5, 2
+TASK = Problem(
+    id="task",
+    prompt="",
+    tests=AssertTests(("assert f(3) == 9", "assert f([1, 2]) == [1, 4]", 'assert f("ab") == "ba"')),
+    entry_point="f",
+)
+LIMITS = {"cpu_seconds": 0.25, "wall_seconds": WALL, "memory_mb": 256}
+
+
+@pytest.fixture(scope="module", params=["bubblewrap", "rlimits"])
+def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """All attacks against one backend in one call, beside a file, a port and a variable that they must not see."""
+    with pytest.MonkeyPatch.context() as patch:
+        backend = usable(request.param, patch)
+        patch.setenv("SANDBOX_CANARY", "1")
+        patch.setenv("HF_TOKEN", "hf_canary")
+        folder = tmp_path_factory.mktemp("host")
+        (folder / "canary").write_text("x")
+        listener = socket.create_server(("127.0.0.1", 0))
+        local = socket.socket(socket.AF_UNIX)
+        local.bind(str(folder / "s"))
+        local.listen()
+        with listener, local:
+            canaries = (
+                f"CANARY_FILE, CANARY_PORT, CANARY_SOCKET = {str(folder / 'canary')!r}, "
+                f"{listener.getsockname()[1]}, {str(folder / 's')!r}\n"
+            )
+            attacks = {n: a for n, a in hostile.ATTACKS.items() if backend == "bubblewrap" or not a.jail}
+            sources = [(canaries if "CANARY_" in a.source else "") + a.source for a in attacks.values()]
+            sockets = len(Path("/proc/net/tcp").read_text().splitlines())
+            started = time.monotonic()
+            verdicts = verify([TASK] * len(sources), sources, workers=WORKERS, backend=backend, **LIMITS)
+            seconds = time.monotonic() - started
+            left = len(Path("/proc/net/tcp").read_text().splitlines()) - sockets
+            yield backend, dict(zip(attacks, verdicts, strict=True)), seconds, left
+
+
+@pytest.mark.parametrize("name", hostile.ATTACKS)
+def test_does_not_pass(judged: tuple[str, dict[str, Verdict], float, int], name: str):
+    backend, verdicts, _, _ = judged
+    if name not in verdicts:
+        pytest.skip("only ever runs inside a pid namespace of its own")
+    verdict = verdicts[name]
+    assert verdict.status in ("failed", "error", "timeout"), verdict
+    if name.startswith("hanging") and "generator" not in name and "input" not in name:
+        assert verdict.status == "timeout", verdict
+    if name.startswith(("equality", "peeking", "lingering")):
+        assert verdict.status == "failed", verdict
+    assert verdict.reason and "\n" not in verdict.reason
+    assert verdict.cpu_seconds < 3 * LIMITS["cpu_seconds"]
+
+
+def test_there_are_at_least_sixty(judged):
+    assert len(hostile.ATTACKS) >= 60 and len(judged[1]) >= 60
+
+
+def test_each_ends_within_twice_its_wall_limit(judged):
+    """On average, at least: they run in one call, and what times out runs a second time."""
+    _, verdicts, seconds, _ = judged
+    assert seconds < 2 * WALL * len(verdicts)
+
+
+def test_leaves_no_process_and_no_file(judged):
+    backend, _, _, sockets = judged
+    assert descendants() == []
+    commands = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if readable(p)]
+    assert not any(b"86399" in command for command in commands)
+    for folder in ("/", "/usr", "/etc", "/var/tmp", "/dev/shm", "/home", "/root", "/run", "/dev"):
+        assert not Path(folder, "sandbox-was-here").exists()
+    assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("structdistill-*"))
+    assert sockets <= 0
+
+
+def readable(path: Path) -> bool:
+    try:
+        path.read_bytes()
+    except OSError:
+        return False
+    return True
+
+
+def test_an_attack_that_succeeds_would_pass(backend):
+    """The other side of `only_if`: these tests can fail."""
+    assert verify([TASK], [hostile.only_if("return True")], backend=backend)[0].passed
+    assert verify([TASK], [hostile.only_if("return False")], backend=backend)[0].status == "failed"
+
+
+SECRETS = {
+    "file": ("open('/tmp/secret', 'w').write('x')", "return open('/tmp/secret').read() == 'x'"),
+    "file in the working folder": ("open('secret', 'w').write('x')", "return open('secret').read() == 'x'"),
+    "variable": ("import os\nos.environ['SECRET'] = 'x'", "import os\nreturn os.environ['SECRET'] == 'x'"),
+    "module": ("import math\nmath.secret = 1", "import math\nreturn math.secret == 1"),
+    "process": (
+        "import os, socket, time\nif os.fork() == 0:\n    s = socket.socket(socket.AF_UNIX)\n    s.bind('\\0secret')\n"
+        "    s.listen()\n    time.sleep(60)\ntime.sleep(0.1)",
+        "import socket\nsocket.socket(socket.AF_UNIX).connect('\\0secret')\nreturn True",
+    ),
+    "limit": (
+        "import os, resource\nresource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (60, 60))",
+        "import resource\nreturn resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 60",
+    ),
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_nothing_passes_from_one_candidate_to_the_next(secret: str, monkeypatch: pytest.MonkeyPatch):
+    usable("bubblewrap", monkeypatch)
+    leave, find = SECRETS[secret]
+    spy = f"try:\n    exec({leave!r})\nexcept Exception: pass\n" + hostile.BLIND
+    first, second = verify([TASK] * 2, [spy, hostile.only_if(find)], workers=1, backend="bubblewrap")
+    assert first.status == "failed" and second.status == "failed"

@@ -1,0 +1,107 @@
+"""Whatever ends a run, no process and no folder of it stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from jails import UNCOVERED
+
+from hf_structdistill.problems.problem import AssertTests, Problem
+from hf_structdistill.sandbox import verify
+from hf_structdistill.sandbox.processes import descendants
+
+pytestmark = pytest.mark.filterwarnings(UNCOVERED)
+ROOT = Path(__file__).resolve().parents[2]
+LONG_RUN = """
+import sys
+from hf_structdistill.problems.problem import AssertTests, Problem
+from hf_structdistill.sandbox import verify
+task = Problem("p", "", AssertTests(("assert f()",)), "f")
+endless = "import os, time\\nopen('here', 'w').close()\\nif not os.fork(): time.sleep(300)\\ndef f():\\n    while 1: pass"
+print("started", flush=True)
+verify([task] * 2, [endless, endless + "# another"], workers=2, cpu_seconds=300, wall_seconds=300, backend=sys.argv[1])
+"""
+
+
+def start(backend: str, folder: Path) -> tuple[subprocess.Popen, set[int]]:
+    """A process in the middle of `verify`, and all processes below it."""
+    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(ROOT), "HF_ALLOW_CODE_EVAL": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", LONG_RUN, backend],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout and process.stdout.readline() == b"started\n"
+    below: set[int] = set()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:  # two workers, judges, zygotes and pairs of candidates
+        below = {pid for pid in descendants() if pid != process.pid}
+        if len(below) >= 10:
+            break
+        time.sleep(0.05)
+    assert len(below) >= 10
+    return process, below
+
+
+def gone(pids: set[int]) -> bool:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if not any(alive(pid) for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_stays_after(ending: signal.Signals, backend: str, tmp_path: Path):
+    process, below = start(backend, tmp_path)
+    process.send_signal(ending)
+    process.wait(30)
+    assert process.returncode != 0
+    assert gone(below)
+    assert list(tmp_path.iterdir()) == []
+    for pipe in (process.stdout, process.stderr):
+        assert pipe
+        pipe.close()
+
+
+def test_nothing_stays_after_an_ordinary_run(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    task = Problem("p", "", AssertTests(("assert f()",)), "f")
+    files = len(os.listdir("/proc/self/fd"))
+    source = "open('here', 'w').write('x')\ndef f():\n    return True\n"
+    assert [v.status for v in verify([task] * 3, [source, source + "#", "1/0"], backend=backend)] == [
+        "passed",
+        "passed",
+        "error",
+    ]
+    assert descendants() == [] and list(tmp_path.iterdir()) == []
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_an_interrupt_from_progress_leaves_nothing(backend: str):
+    task = Problem("p", "", AssertTests(("assert f()",)), "f")
+    sources = [f"def f():\n    return {n}\n" for n in range(20)]
+
+    def interrupt(done: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        verify([task] * 20, sources, workers=2, backend=backend, progress=interrupt)
+    assert descendants() == []

@@ -1,0 +1,307 @@
+"""`verify` on small problems: the three forms of tests, what crosses, whose fault it is, order and limits."""
+
+from __future__ import annotations
+
+import pytest
+from jails import UNCOVERED
+
+from hf_structdistill.errors import InputError
+from hf_structdistill.problems.problem import AssertTests, CheckTests, InputTests, Problem
+from hf_structdistill.sandbox import Verdict, verify
+
+pytestmark = pytest.mark.filterwarnings(UNCOVERED)
+
+
+def asserts(*tests: str, setup: str = "", entry_point: str | None = "f", reference: str | None = None) -> Problem:
+    return Problem("p", "", AssertTests(tests, setup), entry_point, reference)
+
+
+def check(code: str, entry_point: str | None = "f", reference: str | None = None) -> Problem:
+    return Problem("p", "", CheckTests(code), entry_point, reference)
+
+
+def inputs(reference: str, *arguments: tuple, atol: float = 0.0, oracle: str | None = None) -> Problem:
+    return Problem("p", "", InputTests(arguments, reference, (), atol, oracle), "f")
+
+
+def one(problem: Problem, candidate: str | None, **limits) -> Verdict:
+    return verify([problem], [candidate], workers=1, backend=BACKEND, **limits)[0]
+
+
+BACKEND = "bubblewrap"
+
+
+@pytest.fixture(autouse=True)
+def _backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jails import usable
+
+    usable(BACKEND, monkeypatch)
+
+
+SQUARE = "def f(x):\n    return x * x\n"
+
+
+def test_many_at_once_in_their_order(monkeypatch: pytest.MonkeyPatch):
+    problems = [asserts(f"assert f({n}) == {n * n}") for n in range(12)]
+    sources = [SQUARE if n % 3 else f"def f(x):\n    return {n}\n" for n in range(12)]
+    seen: list[int] = []
+    verdicts = verify(problems, sources, workers=2, backend=BACKEND, progress=seen.append)
+    assert [verdict.passed for verdict in verdicts] == [n % 3 != 0 or n * n == n for n in range(12)]
+    assert seen == list(range(1, 13))
+    again = verify(problems, sources, workers=1, backend=BACKEND)
+    assert [(v.status, v.reason) for v in verdicts] == [(v.status, v.reason) for v in again]
+
+
+def test_both_backends_say_the_same(backend: str):
+    problems = [
+        asserts("assert f(3) == 9"),
+        check("def check(c):\n    assert c(2) == 4\n"),
+        inputs(SQUARE, (3,), (4,)),
+    ]
+    right = verify(problems, [SQUARE] * 3, backend=backend)
+    wrong = verify(problems, ["def f(x):\n    return x\n"] * 3, backend=backend)
+    assert [v.status for v in right] == ["passed"] * 3 and [v.status for v in wrong] == ["failed"] * 3
+    assert [v.failed_test for v in wrong] == ["assert f(3) == 9", "assert c(2) == 4", "f(3) == 9"]
+    assert all(v.cpu_seconds > 0 for v in right)
+
+
+def test_the_first_failing_test_is_named():
+    verdict = one(asserts("assert f(1) == 1", "assert f(2) == 5"), SQUARE)
+    assert (verdict.status, verdict.failed_test) == ("failed", "assert f(2) == 5")
+    assert verdict.reason == "AssertionError (the last answer was 4)"
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "reason"),
+    [
+        ("def f(x):\n    return 1 / 0\n", "error", "ZeroDivisionError: division by zero"),
+        ("def g(x):\n    return x\n", "error", "NameError: name 'f' is not defined"),
+        ("def f(x)\n", "error", "SyntaxError: expected ':' (<solution>, line 1)"),
+        ("import no_such_module\n", "error", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def f():\n    return 1\n", "error", "TypeError: f() takes 0 positional arguments but 1 was given"),
+        (
+            "def f(x):\n    return None\n",
+            "failed",
+            "TypeError: unsupported operand type(s) for +: 'NoneType' and 'int'",
+        ),
+    ],
+)
+def test_reasons_are_what_a_person_expects(source: str, status: str, reason: str):
+    verdict = one(asserts("assert f(1) + 1 == 2"), source)
+    assert (verdict.status, verdict.reason) == (status, reason)
+
+
+def test_arguments_that_the_candidate_changes_are_seen_changed():
+    setup = "table = {'rows': [[3, 1], [2]]}\nrows = table['rows']"
+    source = (
+        "def f(t):\n    t['rows'][0].sort()\n    t['rows'].append(t['rows'][0])\n    t['n'] = 3\n"
+        "    return t['rows']\n"
+    )
+    tests = (
+        "assert f(table) is rows",
+        "assert table == {'rows': [[1, 3], [2], [1, 3]], 'n': 3}",
+        "assert table['rows'] is rows and rows[2] is rows[0]",
+    )
+    assert one(asserts(*tests, setup=setup), source).passed
+    assert one(asserts("x = [2, 1]\nf(x)\nassert x == [2, 1]"), "def f(x):\n    x.sort()\n").status == "failed"
+
+
+def test_classes_that_the_tests_construct():
+    source = """
+class Pair:
+    count = 0
+    def __init__(self, a, b=2):
+        self.a, self.b = a, b
+        Pair.count += 1
+    def total(self, more=0):
+        return self.a + self.b + more
+    def __len__(self): return 7
+    def __getitem__(self, i): return (self.a, self.b)[i]
+    def __iter__(self): return iter((self.a, self.b))
+    def __add__(self, other): return Pair(self.a + other.a, self.b + other.b)
+    def __contains__(self, x): return x in (self.a, self.b)
+    def __bool__(self): return False
+    def __eq__(self, other): return True
+    def __hash__(self): return 1
+def f(pairs):
+    return sum(p.total() for p in pairs)
+"""
+    tests = (
+        "assert f([Pair(1), Pair(3, b=4)]) == 10",
+        "p = Pair(5)\nassert p.total(more=1) == 8 and p.a == 5",
+        "p.left = Pair(1)\np.left.left = None\nassert p.left.left is None and p.left.b == 2",
+        "assert len(p) == 7 and p[0] == 5 and list(p) == [5, 2] and 5 in p and 9 not in p and not p",
+        "assert (p + Pair(1)).a == 6",
+        "assert p == p and p != Pair(5) and p != 5",
+    )
+    assert one(asserts(*tests), source).passed
+    for test in tests[2:]:
+        broken = test.replace("== 2", "== 3").replace("== 7", "== 8").replace("== 6", "== 7").replace("!= 5", "== 5")
+        assert not one(asserts(tests[1], broken), source).passed
+
+
+def test_generators_are_drained_and_are_no_lists():
+    source = "def f(n):\n    for i in range(n):\n        yield i\n"
+    assert one(asserts("assert list(f(3)) == [0, 1, 2]", "assert next(f(2)) == 0"), source).passed
+    assert not one(asserts("assert f(3) == [0, 1, 2]"), source).passed
+
+
+def test_exceptions_arrive_as_their_built_in_class():
+    test = "try:\n    f(-1)\nexcept ValueError as e:\n    assert str(e) == 'no'\nelse:\n    assert False"
+    assert one(asserts(test), "def f(x):\n    raise ValueError('no')\n").passed
+    assert one(asserts(test), "class Mine(ValueError): pass\ndef f(x):\n    raise Mine('no')\n").passed
+    assert one(asserts(test), "def f(x):\n    raise KeyError('no')\n").status == "error"
+    assert one(asserts(test), "def f(x):\n    return 1\n").status == "failed"
+    unicode = "try:\n    f(1)\nexcept ValueError:\n    pass"
+    assert one(asserts(unicode), "def f(x):\n    return b'\\xff'.decode()\n").passed
+
+
+def test_the_candidate_does_not_replace_the_names_of_the_tests():
+    liar = "class L:\n    def __eq__(s, o): return True\ndef lie(*a, **k): return L()\n"
+    sort = asserts("assert sorted(f([2, 1])) == [1, 2]")
+    assert one(sort, liar + "sorted = len = lie\ndef f(x): return [5]\n").status == "failed"
+    close = asserts("assert math.isclose(f(2), 4)", reference="import math\n" + SQUARE)
+    assert one(close, "def f(x): return x + 2\n").passed
+    assert one(close, liar + "class math:\n    isclose = staticmethod(lie)\ndef f(x): return 0\n").status == "failed"
+    bare = asserts("assert math.isclose(f(2), 4)")
+    assert (
+        one(bare, liar + "class math:\n    isclose = staticmethod(lambda *a: True)\ndef f(x): return 0\n").status
+        == "failed"
+    )
+    named = asserts("assert isclose(f(2), 4)", reference="from math import isclose\n" + SQUARE)
+    assert one(named, "def isclose(*a): return True\ndef f(x): return 0\n").status == "failed"
+
+
+def test_a_built_in_name_is_the_candidates_where_the_problem_says_so():
+    source = "def sum(a, b):\n    return a * b\n"
+    assert one(asserts("assert sum(2, 3) == 6", entry_point="sum"), source).passed
+    assert one(asserts("assert sum(2, 3) == 6", entry_point=None, reference=source), source).passed
+
+
+def test_check_uses_the_references_helpers_not_the_candidates():
+    reference = "def helper(x):\n    return x + 1\ndef f(x):\n    return x - 1\n"
+    problem = check("def check(candidate):\n    assert helper(candidate(3)) == 3\n", reference=reference)
+    assert one(problem, reference).passed
+    assert one(problem, "def helper(x):\n    return 3\ndef f(x):\n    return 0\n").status == "failed"
+    recursive = check(
+        "def check(candidate):\n    assert candidate(2) == f(2) == 4\n", reference="def f(x): return 4\n"
+    )
+    assert one(recursive, SQUARE).passed and one(recursive, "def f(x): return 5\n").status == "failed"
+
+
+def test_check_names_the_line_that_failed():
+    code = (
+        "def check(candidate):\n    for n in range(3):\n        assert candidate(n) == n * n\n"
+        "    assert candidate(4) == 0, 'four'\n"
+    )
+    verdict = one(check(code), SQUARE)
+    assert verdict.failed_test == "assert candidate(4) == 0, 'four'"
+    assert verdict.reason == "AssertionError: four (the last answer was 16)"
+
+
+def test_inputs_against_a_reference():
+    add = "def f(a, b):\n    return a + b\n"
+    assert one(inputs(add, (1, 2), ([1], [2]), ("a", "b")), add).passed
+    verdict = one(inputs(add, (1, 2), ([1], [2])), "def f(a, b):\n    return 3\n")
+    assert (verdict.status, verdict.failed_test, verdict.reason) == (
+        "failed",
+        "f([1], [2]) == [1, 2]",
+        "AssertionError: answered 3",
+    )
+    third = inputs("def f(x):\n    return x / 3\n", (1,))
+    assert one(third, "def f(x):\n    return x * 0.3333333\n").passed  # within 1e-6
+    assert one(third, "def f(x):\n    return x * 0.3333\n").status == "failed"
+
+
+def test_a_candidate_that_changes_its_input_and_returns_it():
+    problem = inputs("def f(x):\n    return sorted(x)\n", ([3, 1, 2],), ([2, 1],))
+    assert one(problem, "def f(x):\n    x.sort()\n    return x\n").passed
+    assert one(problem, "def f(x):\n    return x\n").status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("oracle", "reference", "right", "wrong"),
+    [
+        ("set_equal", "return [1, 2, 2]", "return (2, 1)", "return (2, 1, 3)"),
+        ("not_none", "return re.match('a', 'ab')", "return object()", "return None"),
+        ("not_none", "return None", "return False", "return 1"),
+        ("always_true", "return 1", "return 2", "raise ValueError"),
+        ("zero_or_equal", "return 5", "return 0", "return 1"),
+    ],
+)
+def test_special_oracles(oracle: str, reference: str, right: str, wrong: str):
+    problem = inputs(f"import re\ndef f(x):\n    {reference}\n", (3,), oracle=oracle)
+    assert one(problem, f"def f(x):\n    {right}\n").passed
+    assert not one(problem, f"def f(x):\n    {wrong}\n").passed
+
+
+def test_special_oracles_of_mbpp_558_and_581():
+    digits = Problem("p", "", InputTests(((25, 125),), "def f(a, b):\n    return 9\n", oracle="digit_distance"), "f")
+    assert (
+        one(digits, "def f(a, b):\n    return 1\n").passed and not one(digits, "def f(a, b):\n    return 2\n").passed
+    )
+    cone = Problem("p", "", InputTests(((3, 4),), "def f(a, b):\n    return 33\n", oracle="pyramid_surface"), "f")
+    assert one(cone, "def f(a, b):\n    return 35\n").passed and not one(cone, "def f(a, b):\n    return 34\n").passed
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        (Problem("p", "", None), "the problem has no tests"),
+        (asserts("assert f(1) =="), "the tests do not compile"),
+        (asserts("assert f(lambda: 1)"), "an argument of type function, which cannot cross"),
+        (check("def check(candidate):\n    pass\n", entry_point=None), "needs the problem's entry_point"),
+        (check("x = 1"), "define no check(candidate)"),
+        (inputs("def f(x):\n    return 1 / 0\n", (1,)), "the reference raised ZeroDivisionError"),
+        (inputs(SQUARE, (1,), oracle="no such"), "no oracle is called 'no such'"),
+        (inputs(SQUARE, (object(),)), "no plain value"),
+    ],
+)
+def test_what_cannot_be_judged_is_unknown_and_not_wrong(problem: Problem, reason: str):
+    verdict = one(problem, SQUARE)
+    assert verdict.status == "unknown" and reason in verdict.reason
+    assert verdict.failed_test is None
+
+
+def test_no_code_is_an_error_and_runs_nothing():
+    verdicts = verify([asserts("assert f(1) == 1")] * 2, [None, "x" * (1 << 21)], backend=BACKEND)
+    assert verdicts[0] == Verdict("error", reason="no code")
+    assert verdicts[1].status == "error" and "characters" in verdicts[1].reason
+    assert verify([], [], backend=BACKEND) == []
+
+
+def test_a_slow_reference_gives_the_candidate_more_time():
+    slow = "def f(x):\n    return sum(i & x for i in range(1500000))\n"
+    assert one(inputs(slow, (1,)), slow + "# its own\n", cpu_seconds=0.02).passed
+    assert one(asserts("assert f(1)"), slow, cpu_seconds=0.02).status == "timeout"
+
+
+def test_cpu_time_decides_not_sleep():
+    nap = "import time\ndef f(x):\n    time.sleep(0.4)\n    return x * x\n"
+    assert one(asserts("assert f(3) == 9"), nap, cpu_seconds=0.2).passed
+
+
+def test_equal_programs_get_equal_verdicts_and_candidates_see_no_chance():
+    source = "import random\ndef f(x):\n    return random.random(), list({'a', 'b', 'c', 'd'})\n"
+    test = "assert f(0) == 1"
+    first = one(asserts(test), source)
+    assert {first.reason} == {v.reason for v in verify([asserts(test)] * 3, [source] * 3, backend=BACKEND)}
+    assert first.reason == one(asserts(test), source + "\n").reason
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"candidates": []}, "1 problems and 0 candidates"),
+        ({"cpu_seconds": 0}, "cpu_seconds"),
+        ({"wall_seconds": -1}, "wall_seconds"),
+        ({"cpu_seconds": float("nan")}, "cpu_seconds"),
+        ({"memory_mb": 1}, "memory_mb"),
+        ({"workers": 0}, "workers"),
+        ({"backend": "docker"}, "docker"),
+    ],
+)
+def test_wrong_arguments_say_what_was_expected(arguments: dict, message: str):
+    arguments = {"problems": [asserts("assert f(1) == 1")], "candidates": [SQUARE], **arguments}
+    with pytest.raises(InputError, match=message):
+        verify(**arguments)
