@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,10 +75,14 @@ def traces(
         Path | None,
         typer.Option(help="Write a request file for a batch API and stop; recorded:FILE reads its replies."),
     ] = None,
+    shard: Annotated[str | None, typer.Option(help="i/n, i from 0: only this part of the problems.")] = None,
+    merge: Annotated[
+        list[Path] | None, typer.Option(help="Folder of a shard: take its replies and verdicts. Repeatable.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes of the sandbox.")] = None,
 ) -> None:
     from ..hub.datasets import write_trace_dataset
-    from ..teachers import collect_traces, select_examples
+    from ..teachers import collect_traces, merge_journals, select_examples
     from ..teachers.batch import write_requests
 
     asked = _load(problems, problems_file, split, revision, limit)
@@ -98,13 +103,15 @@ def traces(
     )
     teachers = make_teachers(teacher, asking)
     guard = _guard(asked, problems, problems_file, decontaminate or [])
-    kept, clean = guard.clean(asked)
+    kept, clean = guard.clean(_shard(asked, shard))
     if not kept:
         raise InputError(f"All {len(asked)} problems were removed by decontamination; give others.")
     if export_requests is not None:
         requests = [request for one in teachers for problem in kept for request in one.requests(problem)]
         typer.echo(f"{write_requests(export_requests, requests):,} requests written: {export_requests}")
         return
+    if merge:
+        typer.echo(f"{merge_journals(out, merge):,} replies and verdicts taken over.", err=True)
     confirm_cost(kept, teachers, out, yes)
     with _Bars(teachers) as progress:
         collected = collect_traces(kept, teachers, out, workers=workers, progress=progress)
@@ -134,6 +141,19 @@ def _load(name: str, path: Path | None, split: str | None, revision: str | None,
     if split is None and name in BENCHMARKS and "train" in BENCHMARKS[name].splits:
         split = "train"
     return load_problems(name, split=split, path=path, revision=revision, limit=limit)
+
+
+def _shard(problems: list[Problem], shard: str | None) -> list[Problem]:
+    """The problems of shard "i/n", by a hash of their ids: the same on every machine and for any order."""
+    if shard is None:
+        return problems
+    index, _, count = shard.partition("/")
+    if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+        raise InputError(f"Expected --shard i/n with i from 0 to n-1, e.g. 0/4, found '{shard}'.")
+    chosen = [problem for problem in problems if zlib.crc32(problem.id.encode()) % int(count) == int(index)]
+    if not chosen:
+        raise InputError(f"Expected problems in shard {shard}, found none among {len(problems)}; use fewer shards.")
+    return chosen
 
 
 @dataclass(frozen=True)

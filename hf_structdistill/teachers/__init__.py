@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import Reply, Request, Teacher
 from .collect import TraceSet, collect_traces
-from .journal import Journal
+from .journal import Journal, merge_journals
 from .recorded import RecordedTeacher
 from .scripted import ScriptedTeacher
 from .selection import Example, select_examples
@@ -21,5 +21,6 @@ __all__ = [
     "Trace",
     "TraceSet",
     "collect_traces",
+    "merge_journals",
     "select_examples",
 ]

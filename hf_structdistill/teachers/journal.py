@@ -92,6 +92,11 @@ class Journal:
     def all(self, kind: str) -> Iterator[dict[str, Any]]:
         return iter(self._records.get(kind, {}).values())
 
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Every record, replies before verdicts."""
+        for kind in sorted(self._records):
+            yield from self._records[kind].values()
+
     def __enter__(self) -> Journal:
         return self
 
@@ -99,3 +104,22 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def merge_journals(out: Path, others: Iterable[Path]) -> int:
+    """Add to `out/journal.jsonl` what the journals of other folders (shards) have and it lacks; returns how many.
+
+    Raises:
+        InputError: a folder has no journal, or a journal is damaged or in use.
+    """
+    added = 0
+    with Journal(out / "journal.jsonl") as journal:
+        for folder in others:
+            path = folder / "journal.jsonl"
+            if not path.is_file():
+                raise InputError(f"Expected a journal at '{path}', found none; name a folder of structdistill traces.")
+            with Journal(path) as other:
+                records = [r for r in other.records() if journal.get(r["kind"], r["key"]) is None]
+            journal.append(records)
+            added += len(records)
+    return added

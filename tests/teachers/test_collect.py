@@ -145,6 +145,28 @@ def test_killed_again_and_again_it_ends_as_if_never_killed(tmp_path):
     assert (disturbed / "README.md").read_text() == (undisturbed / "README.md").read_text()
 
 
+def test_shards_part_the_problems_and_merge_into_the_whole(tmp_path, seed_problems):
+    from hf_structdistill.cli.traces import _shard
+    from hf_structdistill.teachers import merge_journals
+
+    parts = [_shard(seed_problems, f"{index}/3") for index in range(3)]
+    assert sorted(p.id for part in parts for p in part) == sorted(p.id for p in seed_problems)
+    assert _shard(seed_problems[::-1], "1/3") == parts[1][::-1]
+    for index, part in enumerate(parts):
+        collect_traces(part, [ScriptedTeacher()], tmp_path / str(index), workers=1)
+    added = merge_journals(tmp_path / "all", [tmp_path / str(index) for index in range(3)])
+    assert merge_journals(tmp_path / "all", [tmp_path / "0"]) == 0
+    size = (tmp_path / "all" / "journal.jsonl").stat().st_size
+    collected = collect_traces(seed_problems, [ScriptedTeacher()], tmp_path / "all", workers=1)
+    assert collected.resumed == 24 == added // 2 and all(trace.verdict for trace in collected.traces)
+    assert (tmp_path / "all" / "journal.jsonl").stat().st_size == size
+    for wrong in ("3/3", "x", "-1/2", "1/"):
+        with pytest.raises(InputError, match="i/n"):
+            _shard(seed_problems, wrong)
+    with pytest.raises(InputError, match="journal"):
+        merge_journals(tmp_path / "all", [tmp_path / "nothing"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
