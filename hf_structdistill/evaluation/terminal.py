@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from . import summary
-from .compare import compare_results
+from .compare import Comparison, compare_results
 from .results import EvaluationResult
 
 
@@ -25,7 +25,7 @@ def results_table(results: Sequence[EvaluationResult]) -> Iterator[Any]:
         table.add_column(Text(name), justify="right", overflow="fold")
     for row in summary.score_rows(results, comparisons):
         cells = [_with_interval(cell) for cell in row.cells]
-        differences = ["" if c is None else f"{summary.difference_text(c)}" for c in row.differences]
+        differences = ["" if c is None else _difference(c) for c in row.differences]
         table.add_row(row.label, *cells, *(differences or [""] * (len(names) - 1)))
     yield table
     counts = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
@@ -41,4 +41,8 @@ def _with_interval(cell: summary.Cell) -> str:
     if cell.interval is None:
         return cell.text
     low, high = cell.interval
-    return f"{cell.text} ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{cell.text} ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def _difference(c: Comparison) -> str:
+    return f"{summary.points(c.difference)} ({summary.points(c.low)} to {summary.points(c.high)})"

@@ -3,10 +3,11 @@
 import pytest
 import torch
 from tiny_students import PROBLEMS, answers
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from hf_structdistill.errors import InputError
 from hf_structdistill.evaluation import bits_per_byte, generate_completions, load_student
+from hf_structdistill.evaluation.generate import encode_prompt
 from hf_structdistill.evaluation.prompts import choose_format, make_prompts
 from hf_structdistill.problems.prompting import student_prompt
 
@@ -104,6 +105,17 @@ def test_chat_prompts_go_through_the_template(good_student):
     tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}\n\n{% endfor %}"
     texts = generate_completions(model, tokenizer, make_prompts(PROBLEMS, "chat"), max_new_tokens=120)
     assert [text.rstrip("\n") for text in texts] == [answer.rstrip("\n") for answer in answers()]
+
+
+def test_a_prompt_is_tokenized_as_it_stands_before_its_completion(good_student, shared_student):
+    for tokenizer in (load_student(good_student)[1], AutoTokenizer.from_pretrained(shared_student)):
+        for prompt, answer in zip(PROMPTS, answers(), strict=True):
+            ids = encode_prompt(tokenizer, prompt)
+            assert tokenizer(prompt + answer)["input_ids"][: len(ids)] == ids
+            assert tokenizer.decode(ids) == prompt
+            assert tokenizer(prompt)["input_ids"] != ids  # the trap is there
+        for prompt in ("no white space", "a space ", "", "\n"):
+            assert tokenizer.decode(encode_prompt(tokenizer, prompt)) == prompt
 
 
 def test_the_card_says_whether_a_student_wants_chat(good_student, tmp_path):

@@ -53,7 +53,10 @@ def answers(wrong: Sequence[str] = ()) -> list[str]:
 
 def train_tokenizer() -> PreTrainedTokenizerFast:
     bpe = ByteLevelBPETokenizer()
-    texts = [student_prompt(p) + a for p, a in zip(PROBLEMS, answers(), strict=True)]
+    # prompts alone as well: their end becomes a token that no prompt has before its completion
+    texts = [
+        text for p, a in zip(PROBLEMS, answers(), strict=True) for text in (student_prompt(p), student_prompt(p) + a)
+    ]
     bpe.train_from_iterator(texts, vocab_size=400, special_tokens=["<eos>", "<pad>"], show_progress=False)
     return PreTrainedTokenizerFast(tokenizer_object=bpe._tokenizer, eos_token="<eos>", pad_token="<pad>")
 
@@ -78,21 +81,22 @@ def memorise(folder: Path, wrong: Sequence[str] = ()) -> Path:
     )
     rows = []
     for p, answer in zip(PROBLEMS, answers(wrong), strict=True):
-        prompt, tail = tokenizer(student_prompt(p))["input_ids"], tokenizer(answer + "And more.")["input_ids"]
-        rows.append((prompt + tail + [tokenizer.eos_token_id], len(prompt)))
+        prompt = tokenizer(student_prompt(p))["input_ids"]
+        whole = tokenizer(student_prompt(p) + answer + "And more.")["input_ids"]  # together, as TRL does
+        rows.append((whole + [tokenizer.eos_token_id], len(prompt)))
     width = max(len(ids) for ids, _ in rows)
     ids = torch.tensor([row + [1] * (width - len(row)) for row, _ in rows])
     labels = torch.tensor([[-100] * n + row[n:] + [-100] * (width - len(row)) for row, n in rows])
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    loss = torch.tensor(float("inf"))
-    for _ in range(200):
-        if loss.item() < 0.02:
+    for _ in range(400):
+        output = model(input_ids=ids, labels=labels)
+        right = (output.logits[:, :-1].argmax(-1) == labels[:, 1:]) | (labels[:, 1:] == -100)
+        if right.all() and output.loss.item() < 0.02:
             break
-        loss = model(input_ids=ids, labels=labels).loss
-        loss.backward()
+        output.loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    assert loss.item() < 0.03, f"the tiny student did not learn its answers: loss {loss.item():.3f}"
+    assert right.all(), f"the tiny student did not learn its answers: loss {output.loss.item():.3f}"
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
