@@ -41,6 +41,8 @@ LOOPS = [
     ("x$1 = 0\nwhile 1:\n    x$2 = f()\n    if x$3: continue\n    break\nelse:\n    x\nx$4", "3<2 4<2"),
     ("x$1 = 0\nwhile (x$2 := f()):\n    x$3\nx$4", "3<2 4<2"),
     ("while True:\n    x$1 = 1\n    y$2 = x$3", "3<1"),
+    ("x$1 = 0\nfor i in a:\n    x$2\n    x$3 = 1\n    continue\nelse:\n    x$4", "2<1,3 4<1,3"),
+    ("x$1 = 0\nwhile x$2:\n    x$3 = 1\n    if a: continue\n    break\nelse:\n    x$4 = 2\nx$5", "2<1,3 5<3,4"),
     # nested loops; the target may itself be a store
     (
         "s$1 = 0\nfor i$2 in a:\n    for j$3 in i$4:\n        s$5 += j$6\n    s$7 = s$8\ns$9",
@@ -79,6 +81,10 @@ TRY = [
         "5<1,2,4",
     ),
     ("x$1 = 0\ntry:\n    for i$2 in a:\n        x$3 = i$4\nexcept E:\n    x$5", "4<2 5<1,3"),
+    (
+        "x$1 = 0\ntry:\n    try:\n        x$2 = f()\n        g()\n    except E:\n        pass\nexcept F:\n    x$3",
+        "3<1,2",
+    ),
     ("x$1 = 0\ntry:\n    (x$2 := f()) + g()\nexcept E:\n    x$3", "3<1,2"),
     ("x$1 = 0\ntry:\n    pass\nfinally:\n    try:\n        x$2 = f()\n    finally:\n        x$3\nx$4", "3<1,2 4<2"),
 ]

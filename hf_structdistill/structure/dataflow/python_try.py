@@ -56,19 +56,20 @@ def _leave_try(w: Walker, context: Try, _: None = None) -> None:
 
 
 def _handlers(w: Walker, what: tuple[Try, list[int]], after: Block) -> None:
-    """Each handler starts from any state the body could be in when it raised."""
+    """Each handler starts from any state the body could be in when it raised.
+
+    What no handler takes leaves in the state in which a handler starts; its first statement is a point where the
+    enclosing try sees that state.
+    """
     context, handlers = what
-    catches_all = False
     for handler in reversed(handlers):
         parts = w.parts(handler)[1:]
         suite = [p for p in parts if w.kinds[p] == w.n.block]
         matched = [p for p in parts if w.kinds[p] in w.named and p not in suite]
-        catches_all = catches_all or not matched
         w.later(_end_handler, matched, after)
-        _scan_all(w, [*matched, *suite])
+        for part in reversed([*matched, *suite]):
+            w.scan(part)
         w.later(_start_handler, context.dispatch)
-    if not catches_all and context.outer is not None:
-        flow(context.dispatch, context.outer)
 
 
 def _start_handler(w: Walker, dispatch: Block, _: None) -> None:
