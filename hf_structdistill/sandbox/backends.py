@@ -144,6 +144,9 @@ def bubblewrap(mode: str, sandbox: Path, size_mb: int = 64) -> list[str]:
         command += [
             word for cap in ("SETUID", "SETGID", "KILL", "DAC_OVERRIDE") for word in ("--cap-add", f"CAP_{cap}")
         ]
+    command += ["--perms", "1777"] if "--perms" in options() else []
+    command += ["--size", str(size_mb << 20)] if "--size" in options() else []
+    command += ["--tmpfs", "/tmp"]  # first: the interpreter may lie below it
     for folder in ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin"):
         if os.path.islink(folder):
             command += ["--symlink", os.readlink(folder), folder]
@@ -158,11 +161,7 @@ def bubblewrap(mode: str, sandbox: Path, size_mb: int = 64) -> list[str]:
         command += ["--ro-bind", prefix, prefix]
     command += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--ro-bind-try", "/nix/store", "/nix/store"]
     command += ["--ro-bind", str(sandbox), INSIDE, "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-    if "--perms" in options():
-        command += ["--perms", "1777"]
-    if "--size" in options():
-        command += ["--size", str(size_mb << 20)]
-    return [*command, "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"]
+    return [*command, "--chdir", "/tmp", "--remount-ro", "/"]
 
 
 def launch(backend: str, limits: Limits, worker: int, folder: str | None) -> Launch:

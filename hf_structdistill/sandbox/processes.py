@@ -48,12 +48,16 @@ def descendants() -> list[int]:
     return found
 
 
-def empty(folder: str) -> None:
-    """Remove what is in a folder, as far as that is possible; links are not followed."""
-    for parent, folders, files in os.walk(folder, topdown=False):
-        for name in files + folders:
-            path = os.path.join(parent, name)
-            try:
-                os.unlink(path) if os.path.islink(path) or not os.path.isdir(path) else os.rmdir(path)
-            except OSError:
-                pass  # whoever asked looks whether anything is left
+def empty(path: str) -> None:
+    """Remove a file, a link or a folder with all below it, as far as that is possible; links are not followed."""
+    for parent, folders, files in () if os.path.islink(path) else os.walk(path, topdown=False):
+        for name in folders + files:
+            remove(os.path.join(parent, name))
+    remove(path)
+
+
+def remove(path: str) -> None:
+    try:
+        os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+    except OSError:
+        pass  # whoever asked looks whether anything is left

@@ -186,7 +186,6 @@ class Worker:
             self.drop_jail()
             if self.config["folder"]:
                 empty(self.config["folder"])
-                os.rmdir(self.config["folder"])
 
     def next_task(self) -> dict[str, Any] | None:
         head = read_exactly(self.caller_in, 8)

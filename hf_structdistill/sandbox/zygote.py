@@ -57,6 +57,7 @@ class Zygote:
             os.setsid()
             os.chdir(config["folder"])
             set_subreaper()
+        self.at_start = set(os.listdir("."))
         arm(self.limits)
         self.settings = self.own_settings()
 
@@ -184,8 +185,8 @@ class Zygote:
 
     def tidy(self) -> bool:
         """Empty the working folder; False when something is left that the next candidate could find."""
-        if os.listdir("."):
-            empty(".")
-            if os.listdir("."):
-                return False
+        for name in set(os.listdir(".")) - self.at_start:
+            empty(name)
+        if set(os.listdir(".")) != self.at_start:
+            return False
         return not self.alone or all(count_lines(f"/proc/sysvipc/{name}") <= 1 for name in ("shm", "msg", "sem"))

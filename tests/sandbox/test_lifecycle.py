@@ -105,3 +105,18 @@ def test_an_interrupt_from_progress_leaves_nothing(backend: str):
     with pytest.raises(KeyboardInterrupt):
         verify([task] * 20, sources, workers=2, backend=backend, progress=interrupt)
     assert descendants() == []
+
+
+def test_cleaning_up_does_not_follow_links(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious").write_text("x")
+    task = Problem("p", "", AssertTests(("assert f()",)), "f")
+    mine = str(tmp_path / "mine")
+    source = (
+        f"import os\nos.mkdir('d')\nos.symlink({mine!r}, 'd/way')\nos.symlink({mine!r}, 'way')\nf = lambda: True\n"
+    )
+    look = "import os\nf = lambda: os.listdir('.') == []\n"
+    assert [v.status for v in verify([task] * 2, [source, look], workers=1, backend=backend)] == ["passed"] * 2
+    assert (tmp_path / "mine" / "precious").read_text() == "x"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
