@@ -221,7 +221,7 @@ def _files(options: Sequence[str]) -> dict[str, Path]:
 class _Bars:
     """Progress bars on stderr, one a stage, with what was spent; only their end where stderr is no terminal."""
 
-    _LABELS = {"replies": "replies", "verified": "verdicts"}
+    _LABELS = {"verified": "verdicts"}
 
     def __init__(self, teachers: Sequence[Teacher]) -> None:
         from rich.console import Console
@@ -244,7 +244,7 @@ class _Bars:
     def __call__(self, stage: str, done: int, total: int) -> None:
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(self._LABELS.get(stage, stage), total=total, spent="")
-        used = spent(self._teachers) if stage == "replies" else ""
+        used = spent(self._teachers) if stage != "verified" else ""
         self._progress.update(self._tasks[stage], completed=done, total=total, spent=used)
 
 

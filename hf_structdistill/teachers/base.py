@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from ..problems import Problem
+from .trace import Trace
 
 Item = TypeVar("Item")
 
@@ -55,6 +56,10 @@ class Teacher(Protocol):
 
     def requests(self, problem: Problem) -> Sequence[Request]:
         """What this teacher would be asked about `problem`; empty where it has nothing to say."""
+        ...
+
+    def follow_up(self, problem: Problem, traces: Sequence[Trace]) -> Sequence[Request]:
+        """What to ask once the first replies to `problem` are judged (all teachers'), e.g. to repair one's own."""
         ...
 
     def resume(self, answered: Iterable[Reply]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from .scores import add_scores
 from .trace import Trace
 
 Progress = Callable[[str, int, int], None]
-"""Called with a stage ("replies", "verified"), how many are done and how many there are."""
+"""Called with a stage ("replies", "repairs", "verified"), how many are done and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -109,23 +109,28 @@ def collect_traces(
     """
     by_id = {problem.id: problem for problem in problems}
     report = progress or (lambda stage, done, total: None)
-    asked = [(teacher, list(_requests(teacher, problems))) for teacher in teachers]
     with Journal(Path(out) / "journal.jsonl") as journal:
-        resumed = sum(1 for _, requests in asked for request in requests if journal.get("reply", request.key))
-        refused = _gather(asked, by_id, journal, report)
-        traces = [
-            _trace(request, by_id[request.problem_id], record)
-            for _, requests in asked
-            for request in requests
-            if (record := journal.get("reply", request.key)) is not None
-        ]
-        traces = _judge(traces, by_id, journal, workers, report)
-    return TraceSet(add_scores(traces, by_id), by_id, refused, resumed)
+
+        def ask(stage: str, asked: list[tuple[Teacher, list[Request]]]) -> TraceSet:
+            requests = [request for _, part in asked for request in part]
+            resumed = sum(journal.get("reply", request.key) is not None for request in requests)
+            refused = _gather(asked, by_id, journal, report, stage)
+            records = [(request, journal.get("reply", request.key)) for request in requests]
+            traces = [_trace(request, by_id[request.problem_id], record) for request, record in records if record]
+            return TraceSet(_judge(traces, by_id, journal, workers, report), by_id, refused, resumed)
+
+        first = ask("replies", [(teacher, _each(problems, teacher.requests)) for teacher in teachers])
+        judged: dict[str, list[Trace]] = {}
+        for trace in first.traces:
+            judged.setdefault(trace.problem_id, []).append(trace)
+        again = [(t, _each(problems, lambda p, t=t: t.follow_up(p, judged.get(p.id, [])))) for t in teachers]
+        second = ask("repairs", again) if any(requests for _, requests in again) else TraceSet([], by_id)
+    traces = add_scores(first.traces + second.traces, by_id)
+    return TraceSet(traces, by_id, first.refused + second.refused, first.resumed + second.resumed)
 
 
-def _requests(teacher: Teacher, problems: Iterable[Problem]) -> Iterator[Request]:
-    for problem in problems:
-        yield from teacher.requests(problem)
+def _each(problems: Iterable[Problem], requests: Callable[[Problem], Sequence[Request]]) -> list[Request]:
+    return [request for problem in problems for request in requests(problem)]
 
 
 def _gather(
@@ -133,13 +138,14 @@ def _gather(
     problems: Mapping[str, Problem],
     journal: Journal,
     report: Progress,
+    stage: str,
 ) -> list[tuple[Request, str]]:
     """Have every request answered that the journal does not answer; returns those that got none, with the reason."""
     total = sum(len(requests) for _, requests in asked)
     open_requests = [[r for r in requests if journal.get("reply", r.key) is None] for _, requests in asked]
     done = total - sum(map(len, open_requests))
     refused: list[tuple[Request, str]] = []
-    report("replies", done, total)
+    report(stage, done, total)
     for (teacher, everything), requests in zip(asked, open_requests, strict=True):
         pairs = ((request, problems[request.problem_id]) for request in requests)
         teacher.resume(_reply(record) for r in everything if (record := journal.get("reply", r.key)))
@@ -148,7 +154,7 @@ def _gather(
             refused += [(request, redact(reply.error)) for request, reply in batch if reply.error is not None]
             journal.append(_reply_record(request, reply) for request, reply in answered)
             done += len(batch)
-            report("replies", done, total)
+            report(stage, done, total)
     return refused
 
 

@@ -18,7 +18,8 @@ from ..errors import InputError
 from ..problems import Problem
 from .base import Answer, Reply, Request
 from .limits import AdaptiveLimit, Budget
-from .recipes import ASKED, render_recipe
+from .recipes import RecipeBook
+from .trace import Trace
 
 if TYPE_CHECKING:
     from huggingface_hub import AsyncInferenceClient
@@ -49,7 +50,7 @@ class InferenceTeacher:
         model: Hub id, or the name the endpoint knows the model by.
         base_url: an OpenAI-compatible endpoint, e.g. "http://localhost:8000/v1"; Inference Providers if not given.
         revision: commit of the model, where known; part of each request's key.
-        recipes: out of "forward" and "backward"; `recipe_folder` may override their templates.
+        recipes: out of "forward", "backward" and "repair"; `recipe_folder` may override their templates.
         temperatures: one sample for each. Sample i is asked with seed `seed + i`.
         max_tokens: of a completion.
         concurrency: requests in flight at most; lowered while the endpoint says that it is overloaded.
@@ -82,34 +83,18 @@ class InferenceTeacher:
         timeout: float = 600.0,
         budget: Budget | None = None,
     ) -> None:
-        unknown = [recipe for recipe in recipes if recipe not in ASKED]
-        if unknown or not recipes:
-            raise InputError(f"Expected recipes out of {', '.join(ASKED)}, found '{', '.join(unknown)}'.")
         self.model, self.base_url, self.provider, self._token = model, base_url, provider, token
-        self.revision, self.recipes, self.recipe_folder = revision, tuple(recipes), recipe_folder
-        self.temperatures, self.top_p, self.max_tokens, self.seed = tuple(temperatures), top_p, max_tokens, seed
+        self.book = RecipeBook(
+            model, revision, tuple(recipes), recipe_folder, tuple(temperatures), top_p, max_tokens, seed
+        )
         self.concurrency, self.retries, self.backoff, self.timeout = concurrency, retries, backoff, timeout
         self.budget = budget or Budget()
 
     def requests(self, problem: Problem) -> Sequence[Request]:
-        return [
-            Request(
-                problem_id=problem.id,
-                teacher=self.model,
-                recipe=recipe,
-                messages=({"role": "user", "content": render_recipe(recipe, problem, self.recipe_folder)},),
-                revision=self.revision,
-                sampling=self._sampling(temperature, sample),
-                sample=sample,
-            )
-            for recipe in self.recipes
-            if recipe != "backward" or problem.reference is not None
-            for sample, temperature in enumerate(self.temperatures)
-        ]
+        return self.book.requests(problem)
 
-    def _sampling(self, temperature: float, sample: int) -> dict[str, Any]:
-        chosen = {"temperature": temperature, "max_tokens": self.max_tokens, "seed": self.seed + sample}
-        return chosen if self.top_p is None else {**chosen, "top_p": self.top_p}
+    def follow_up(self, problem: Problem, traces: Sequence[Trace]) -> Sequence[Request]:
+        return self.book.follow_up(problem, traces)
 
     def resume(self, answered: Iterable[Reply]) -> None:
         """Count what earlier runs spent."""
@@ -119,7 +104,7 @@ class InferenceTeacher:
     def most_tokens(self, request: Request) -> tuple[int, int]:
         """The most prompt and completion tokens a request can use."""
         characters = sum(len(message["content"].encode()) for message in request.messages)
-        return characters // CHARACTERS_PER_TOKEN + 16, self.max_tokens
+        return characters // CHARACTERS_PER_TOKEN + 16, self.book.max_tokens
 
     def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[list[Answer]]:
         """Answer as replies come in. The event loop lives in a thread of its own and ends with the iterator."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..problems import Problem
 from .base import Answer, Reply, Request
-from .recipes import ASKED, render_recipe
+from .recipes import RecipeBook
+from .trace import Trace
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -44,30 +45,19 @@ class TransformersTeacher:
         device_map: Any = "auto",
         dtype: Any = "auto",
     ) -> None:
-        unknown = [recipe for recipe in recipes if recipe not in ASKED]
-        if unknown or not recipes:
-            raise InputError(f"Expected recipes out of {', '.join(ASKED)}, found '{', '.join(unknown)}'.")
-        self.model, self.revision, self.recipes, self.recipe_folder = model, revision, tuple(recipes), recipe_folder
-        self.temperatures, self.top_p, self.max_tokens, self.seed = tuple(temperatures), top_p, max_tokens, seed
+        self.model, self.revision = model, revision
+        label = Path(model).name if Path(model).exists() else model
+        self.book = RecipeBook(
+            label, revision, tuple(recipes), recipe_folder, tuple(temperatures), top_p, max_tokens, seed
+        )
         self.batch_size, self.device_map, self.dtype = batch_size, device_map, dtype
         self._loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase] | None = None
 
-    @property
-    def label(self) -> str:
-        return Path(self.model).name if Path(self.model).exists() else self.model
-
     def requests(self, problem: Problem) -> Sequence[Request]:
-        found = []
-        for recipe in self.recipes:
-            if recipe == "backward" and problem.reference is None:
-                continue
-            messages = ({"role": "user", "content": render_recipe(recipe, problem, self.recipe_folder)},)
-            for sample, temperature in enumerate(self.temperatures):
-                sampling = {"temperature": temperature, "max_tokens": self.max_tokens, "seed": self.seed + sample}
-                if self.top_p is not None:
-                    sampling["top_p"] = self.top_p
-                found.append(Request(problem.id, self.label, recipe, messages, self.revision, sampling, sample))
-        return found
+        return self.book.requests(problem)
+
+    def follow_up(self, problem: Problem, traces: Sequence[Trace]) -> Sequence[Request]:
+        return self.book.follow_up(problem, traces)
 
     def resume(self, answered: Iterable[Reply]) -> None:
         """Nothing is spent here."""

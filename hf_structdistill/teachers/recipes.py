@@ -2,18 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
 from ..problems import Problem
 from ..resources import shipped_folder
+from .base import Request
+from .trace import Trace
 
-ASKED = ("forward", "backward")
-"""Recipes of a teacher that is asked. Backward needs the problem's reference."""
+ASKED = ("forward", "backward", "repair")
+"""Recipes of a teacher that is asked. Backward needs the problem's reference, repair a failing attempt."""
+
+WRONG = ("failed", "error", "timeout")
 
 
-def render_recipe(recipe: str, problem: Problem, folder: Path | None = None) -> str:
-    """The prompt of `recipe` for `problem`.
+@dataclass(frozen=True)
+class RecipeBook:
+    """What a teacher is asked, and with which sampling.
+
+    Attributes:
+        teacher, revision: as requests name them.
+        recipes: out of `ASKED`. "repair" asks again about each of the teacher's own forward attempts that failed.
+        folder: templates that override the package's.
+        temperatures: one sample for each; sample i has the seed `seed + i`.
+        max_tokens: of a completion.
+
+    Raises:
+        InputError: no recipe, or an unknown one.
+    """
+
+    teacher: str
+    revision: str | None = None
+    recipes: tuple[str, ...] = ("forward",)
+    folder: Path | None = None
+    temperatures: tuple[float, ...] = (0.2,)
+    top_p: float | None = None
+    max_tokens: int = 2048
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = [recipe for recipe in self.recipes if recipe not in ASKED]
+        if unknown or not self.recipes:
+            raise InputError(f"Expected recipes out of {', '.join(ASKED)}, found '{', '.join(unknown)}'.")
+
+    def requests(self, problem: Problem) -> list[Request]:
+        """What is asked before anything is known."""
+        return [
+            self._request(problem, recipe, sample, render_recipe(recipe, problem, self.folder))
+            for recipe in self.recipes
+            if recipe == "forward" or (recipe == "backward" and problem.reference is not None)
+            for sample in range(len(self.temperatures))
+        ]
+
+    def follow_up(self, problem: Problem, traces: Iterable[Trace]) -> list[Request]:
+        """What is asked after the verdicts."""
+        if "repair" not in self.recipes:
+            return []
+        return [
+            self._request(problem, "repair", trace.sample, render_recipe("repair", problem, self.folder, trace))
+            for trace in traces
+            if trace.teacher == self.teacher and trace.recipe == "forward" and trace.code
+            if trace.verdict is not None and trace.verdict.status in WRONG
+        ]
+
+    def _request(self, problem: Problem, recipe: str, sample: int, prompt: str) -> Request:
+        sampling = {
+            "temperature": self.temperatures[sample],
+            "max_tokens": self.max_tokens,
+            "seed": self.seed + sample,
+        }
+        if self.top_p is not None:
+            sampling["top_p"] = self.top_p
+        messages = ({"role": "user", "content": prompt},)
+        return Request(problem.id, self.teacher, recipe, messages, self.revision, sampling, sample)
+
+
+def render_recipe(recipe: str, problem: Problem, folder: Path | None = None, attempt: Trace | None = None) -> str:
+    """The prompt of `recipe` for `problem`; for "repair", about `attempt`.
 
     Args:
         folder: looked into first for `<recipe>.jinja`.
@@ -32,7 +99,7 @@ def render_recipe(recipe: str, problem: Problem, folder: Path | None = None) -> 
         lstrip_blocks=True,
     )
     try:
-        return environment.get_template(f"{recipe}.jinja").render(problem=problem).strip()
+        return environment.get_template(f"{recipe}.jinja").render(problem=problem, attempt=attempt).strip()
     except jinja2.TemplateNotFound:
         raise InputError(f"Expected a recipe out of {', '.join(ASKED)}, found '{recipe}'.") from None
     except jinja2.TemplateError as error:

@@ -11,6 +11,7 @@ from ..problems import Problem
 from ..problems.rows import read_rows, require
 from .base import Answer, Reply, Request, batches
 from .batch import as_recorded
+from .trace import Trace
 
 RECIPES = ("backward", "forward")
 
@@ -113,6 +114,9 @@ class RecordedTeacher:
             sampling=sampling,
             sample=sample,
         )
+
+    def follow_up(self, problem: Problem, traces: Sequence[Trace]) -> Sequence[Request]:
+        return []
 
     def resume(self, answered: Iterable[Reply]) -> None:
         """Nothing is spent here."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..problems import Problem
 from ..problems.prompting import format_completion, student_prompt
 from .base import Answer, Reply, Request, batches
+from .trace import Trace
 
 SCRIPTED_LABEL = "scripted listops teacher"
 SEED_LABEL = "a very large language model, 2026"
@@ -40,6 +41,9 @@ class ScriptedTeacher:
             for recipe in self.recipes
             if recipe == "forward" or problem.metadata.get("wrong_solution")
         ]
+
+    def follow_up(self, problem: Problem, traces: Sequence[Trace]) -> Sequence[Request]:
+        return []
 
     def resume(self, answered: Iterable[Reply]) -> None:
         """Nothing is spent here."""

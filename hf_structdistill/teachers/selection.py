@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from ..problems import Problem
 from ..problems.prompting import format_completion, student_prompt
+from .recipes import WRONG
 from .trace import Trace
-
-WRONG = ("failed", "error", "timeout")
 
 
 @dataclass(frozen=True)

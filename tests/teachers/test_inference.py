@@ -189,6 +189,21 @@ def test_several_samples_and_recipes_are_different_requests(processes, server, t
     assert again.resumed == 12 and len(events(log, "arrived")) == 12
 
 
+def test_a_failing_attempt_is_sent_back_with_its_test(processes, server, tmp_path):
+    first, second = problems(2)
+    wrong = {"content": format_completion("1. Guess.", first.metadata["wrong_solution"])}
+    right = {"content": format_completion("1. Think.", second.reference)}
+    url, log = server({first.entry_point: wrong, second.entry_point: right})
+    collected, _ = run(processes, url, tmp_path / "o", 2, tests=True, recipes=("forward", "repair"))
+    found = {(trace.problem_id, trace.recipe): trace for trace in collected.traces}
+    assert set(found) == {(first.id, "forward"), (second.id, "forward"), (first.id, "repair")}
+    prompt = found[first.id, "repair"].messages[0]["content"]
+    assert first.metadata["wrong_solution"].strip() in prompt
+    assert found[first.id, "forward"].verdict.failed_test in prompt
+    again, _ = run(processes, url, tmp_path / "o", 2, tests=True, recipes=("forward", "repair"))
+    assert again.resumed == 3 and len(events(log, "arrived")) == 3
+
+
 def test_the_bound_follows_what_the_endpoint_can_take(processes, server, tmp_path):
     url, log = server(capacity=6, latency=0.02)
     collected, _ = run(processes, url, tmp_path / "o", 120, concurrency=40, retries=30)
