@@ -28,7 +28,7 @@ def line_chart(series: Sequence[Series], label: str) -> Markup:
         return Markup("<p class='empty'>no values were logged</p>")
     x_ticks = ticks(min(x for x, _ in points), max(x for x, _ in points), 4)
     y_ticks = ticks(min(y for _, y in points), max(y for _, y in points), 4)
-    x_low, x_high = min(x for x, _ in points), max(x_ticks[-1], max(x for x, _ in points))
+    x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
     y_low, y_high = y_ticks[0], y_ticks[-1]
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -41,7 +41,7 @@ def line_chart(series: Sequence[Series], label: str) -> Markup:
         _, y = place(x_low, value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{number(value)}</text>')
-    for value in (tick for tick in x_ticks if tick >= x_low):
+    for value in (tick for tick in x_ticks if x_low <= tick <= x_high):
         x, _ = place(value, y_low)
         anchor = "end" if x > WIDTH - RIGHT - 12 else "middle"
         parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 9}" text-anchor="{anchor}">{number(value)}</text>')

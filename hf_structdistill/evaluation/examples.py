@@ -73,6 +73,8 @@ def token_example(
     if pending:
         pieces.append(pending.decode("utf-8", errors="replace"))
         weights.append(None)
+    if pieces and weights[0] is None:
+        pieces[0] = pieces[0].lstrip("\n")  # the end of the prompt, where a tokenizer cuts it another way alone
     return TokenExample(title, pieces, weights, prompt)
 
 
