@@ -42,7 +42,11 @@ class _KindTable:
         # a grammar may have one type under several ids
         first = {(names[k], k in named): k for k in sorted(names, reverse=True)}
         self.canonical = {k: first[_SYNONYMS.get(n, n), k in named] for k, n in names.items()}
-        self.token_codes = {k: self.canonical[k] for k, role in self.roles.items() if role == _OPAQUE}
+        # kinds of nodes that never need a look at their children: what stands for them in a key, 0 for nothing
+        self.codes = {k: self.canonical[k] for k, role in self.roles.items() if role == _OPAQUE}
+        self.codes |= {k: 0 for k, role in self.roles.items() if role == _DROP and k not in named}
+        self.codes |= {k: self.canonical[k] for k in named if names[k] in language.identifiers}
+        self.statements = frozenset(k for k in named if names[k] == "expression_statement")
         self.interpolations = frozenset(k for k in named if names[k] in ("interpolation", "template_substitution"))
 
 
@@ -58,39 +62,54 @@ def subtrees(tree: SyntaxTree, numbers: dict[tuple, int]) -> dict[int, int]:
     Tokens are no subtrees of their own; a string literal is one token, but for what it interpolates.
     """
     table = _kind_table(tree.language)
-    token_codes, roles, canonical = table.token_codes, table.roles, table.canonical
     kinds, last = tree.kinds, tree.last
-    docstrings, missing = set(tree.docstrings), set(tree.missing)
+    codes: list = list(map(table.codes.get, kinds))
+    for i in tree.missing:
+        codes[i] = 0 if table.roles[kinds[i]] == _DROP else -1 - kinds[i]
     counts: dict[int, int] = {}
-    key = [kinds[0]]  # of the innermost open node: its kind, then the codes of its children
+    key = [table.canonical[kinds[0]]]  # of the innermost open node: its kind, then the codes of its children
     end = len(kinds)
     outer: list[tuple[list[int], int]] = []
-    i = 1
-    while True:
-        while end <= i:
-            code = numbers.setdefault(tuple(key), _FIRST_ID + len(numbers))
+    i = 1  # everything before is in a key
+    for node in [node for node, code in enumerate(codes) if code is None and node] + [end]:
+        if node < i:
+            continue
+        while end <= node:
+            key += codes[i:end]
+            i = end
+            shown = tuple(filter(None, key))
+            code = numbers.setdefault(shown, _FIRST_ID + len(numbers))
             counts[code] = counts.get(code, 0) + 1
             if not outer:
                 return counts
             key, end = outer.pop()
             key.append(code)
-        kind = kinds[i]
-        token = token_codes.get(kind)
-        if token is None:
-            role, stop = roles[kind], last[i]
-            if role == _DROP or i in docstrings:
-                i = stop
-            elif stop == i + 1 or (role == _STRING and table.interpolations.isdisjoint(kinds[i:stop])):
-                key.append(-1 - kind if i in missing else canonical[kind])
-                i = stop
-            else:
-                if role != _PASS:
-                    outer.append((key, end))
-                    key, end = [canonical[kind]], stop
-                i += 1
+        key += codes[i:node]
+        token = _token(tree, node, table)
+        if token is not None:
+            key.append(token)
+            i = last[node]
         else:
-            key.append(-1 - kind if missing and i in missing else token)
-            i = last[i]
+            if table.roles[kinds[node]] != _PASS:
+                outer.append((key, end))
+                key, end = [table.canonical[kinds[node]]], last[node]
+            i = node + 1
+    return counts
+
+
+def _token(tree: SyntaxTree, node: int, table: _KindTable) -> int | None:
+    """What stands for a node that is no subtree of its own (0: nothing does); None where its children count."""
+    kind, stop = tree.kinds[node], tree.last[node]
+    role = table.roles[kind]
+    if role == _DROP:
+        return 0
+    if stop == node + 1:
+        return table.canonical[kind]
+    if role == _STRING:
+        return table.canonical[kind] if table.interpolations.isdisjoint(tree.kinds[node:stop]) else None
+    if kind in table.statements and table.roles[tree.kinds[node + 1]] == _STRING and node in tree.docstrings:
+        return 0
+    return None
 
 
 def flows(graph: DataFlow) -> dict[tuple, int]:
