@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from .language import Language
@@ -47,9 +49,15 @@ def _is_docstring(tree: SyntaxTree, statement: int) -> bool:
 
 
 def analyse_dataflow(tree: SyntaxTree) -> DataFlow:
+    return _analysis()(tree)
+
+
+@cache
+def _analysis() -> Callable[[SyntaxTree], DataFlow]:
+    """Imported on first use: the analysis itself imports this table."""
     from ..dataflow.python import analyse
 
-    return analyse(tree)
+    return analyse
 
 
 LANGUAGE = Language(
