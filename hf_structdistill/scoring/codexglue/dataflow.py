@@ -53,7 +53,7 @@ class _Found:
             self.relation = relation
 
     def item(self) -> FlowItem:
-        return FlowItem(self.name, self.relation, self.sources)
+        return self.name, self.relation, self.sources
 
 
 class _Walk:
@@ -91,12 +91,14 @@ class _Walk:
     def _span(self, node: int, stop: int) -> None:
         """Walk the nodes [node, stop): variable tokens up to the first special node, that node, and what follows."""
         at = bisect_left(self.special, node)
-        if at == len(self.special) or self.special[at] >= stop:
-            self._mention(self.before(node), self.before(stop))
-            return
-        special = self.special[at]
-        self._mention(self.before(node), self.before(special))
-        self._then((self._act, special), (self._span, self.tree.last[special], stop))
+        special = self.special[at] if at < len(self.special) and self.special[at] < stop else stop
+        if node < special:
+            self._mention(self.before(node), self.before(special))
+        if special < stop:
+            behind = self.tree.last[special]
+            if behind < stop:
+                self.stack.append((self._span, behind, stop))
+            self.stack.append((self._act, special))
 
     def _mention(self, first: int, stop: int) -> None:
         names, positions, state, linked, found = self.names, self.positions, self.state, self.linked, self.found

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from statistics import median_low
-from typing import NamedTuple
 from zlib import crc32
 
 Flow = tuple[int, str, tuple[int, ...]]
@@ -19,12 +18,8 @@ Flow = tuple[int, str, tuple[int, ...]]
 _FEW, _MANY = 3, 15
 
 
-class FlowItem(NamedTuple):
-    """One variable token and where its value comes from; a set of sources has no order of its own."""
-
-    name: str
-    relation: str
-    sources: list[str] | set[str]
+FlowItem = tuple[str, str, "list[str] | set[str]"]
+"""A variable token: its name, the relation, and where its value comes from; a set has no order of its own."""
 
 
 class PublishedFlows:
