@@ -55,7 +55,7 @@ def benchmark_file(tmp_path):
 def run(*arguments):
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
     command = [sys.executable, "-c", "from hf_structdistill.cli import main; main()", "evaluate", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_a_served_model_is_evaluated_through_faults_and_reasoning(server, benchmark_file, tmp_path):

@@ -206,7 +206,7 @@ def browser_layout(chromium, html, tmp_path, width):
     flags += " --disable-component-update --disable-sync --hide-scrollbars --virtual-time-budget=5000 --dump-dom"
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     command = [chromium, *flags.split(), profile, f"--window-size={width + 40},1000", holder.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout
     found = re.search(r'data-layout="([^"]*)"', dom)
     assert found, dom[:2000]
     return json.loads(found.group(1).replace("&quot;", '"'))
