@@ -3,11 +3,13 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import typer
@@ -198,3 +200,14 @@ def test_an_interrupted_run_keeps_its_completions(benchmark_file, good_student, 
     kept = [json.loads(line) for line in log.read_text().splitlines()]
     assert 3 <= len(kept) < 400
     assert all(row["completion"].startswith("1. I write") for row in kept)
+
+
+def test_the_python_example_of_the_docs_runs(good_student, worse_student, tmp_path, monkeypatch, capsys):
+    docs = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", docs, re.DOTALL)
+    (tmp_path / "baseline").symlink_to(worse_student)
+    (tmp_path / "student").symlink_to(good_student)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "docs/evaluation.md", "exec"), {})
+    assert "pass@1 0.0" in capsys.readouterr().out
+    assert (tmp_path / "results" / "report.html").is_file()
