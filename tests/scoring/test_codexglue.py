@@ -67,7 +67,7 @@ def test_other_languages(language, oracle, tmp_path):
     variants = [text for seed in range(8) for text in [*programs, *mutants(programs, seed)]]
     pairs = list(zip(variants, programs * 16, strict=True)) + list(zip(variants, variants[3:], strict=False))
     ranges = assert_equal(pairs, oracle, tmp_path, language, range_every=2)
-    assert len(set(ranges)) > 5
+    assert len(set(ranges)) > 3
 
 
 def test_several_references_add_up(oracle, seed_programs):
