@@ -23,7 +23,7 @@ import sys
 from hf_structdistill.problems.problem import AssertTests, Problem
 from hf_structdistill.sandbox import verify
 task = Problem("p", "", AssertTests(("assert f()",)), "f")
-endless = "import os, time\\nopen('here', 'w').close()\\nif not os.fork(): time.sleep(300)\\ndef f():\\n    while 1: pass"
+endless = "import os, time\\nopen('here', 'w')\\nif not os.fork(): time.sleep(300)\\ndef f():\\n    while 1: pass"
 print("started", flush=True)
 verify([task] * 2, [endless, endless + "# another"], workers=2, cpu_seconds=300, wall_seconds=300, backend=sys.argv[1])
 """
