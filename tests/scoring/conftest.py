@@ -29,6 +29,9 @@ class Oracle:
         logging.getLogger().addFilter(lambda record: "data-flow" not in record.getMessage())
         self._codebleu, self._syntax, self._dataflow = codebleu, syntax_match, dataflow_match
 
+    def clean(self, source: str) -> str:
+        return self._syntax.remove_comments_and_docstrings(source, "python")
+
     def syntax(self, prediction: str, references: list[str], language: str = "python") -> float:
         grammar = get_language(language).grammar
         return self._syntax.corpus_syntax_match([references], [prediction], language, tree_sitter_language=grammar)
