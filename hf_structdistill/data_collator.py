@@ -97,40 +97,39 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
         batch.update(self._side_keys(segments))
         return batch
 
-    def annotate(self, input_ids: Sequence[int], labels: Sequence[int]) -> Annotation:
-        """Structure of one example, from the cache where it was seen before."""
-        ids, supervised = np.asarray(input_ids, dtype=np.int64), np.asarray(labels, dtype=np.int64)
-        if not self.cache_size:
-            return self.annotator.annotate(ids, supervised)
-        key = ids.tobytes() + (supervised != -100).tobytes()
-        if key in self._cache:
+    def annotate(self, segments: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Annotation]:
+        """Structure of examples given as (ids, labels); those seen before come from the cache, the others are analysed
+        together, which is faster than one by one."""
+        keys = [ids.tobytes() + (labels != -100).tobytes() for ids, labels in segments]
+        found = {key: self._cache[key] for key in keys if key in self._cache}
+        fresh = {key: segment for key, segment in zip(keys, segments, strict=True) if key not in found}
+        if fresh:
+            annotations = self.annotator.annotate_batch(
+                [ids for ids, _ in fresh.values()], [labels for _, labels in fresh.values()]
+            )
+            found.update(zip(fresh, annotations, strict=True))
+        for key, annotation in found.items():
+            self._cache[key] = annotation
             self._cache.move_to_end(key)
-            return self._cache[key]
-        annotation = self._cache[key] = self.annotator.annotate(ids, supervised)
-        if len(self._cache) > self.cache_size:
+        while len(self._cache) > self.cache_size:
             self._cache.popitem(last=False)
-        return annotation
+        return [found[key] for key in keys]
 
     def _segments(self, examples: list[dict[str, Any]]) -> list[_Segment]:
-        segments, row_start = [], 0
+        places, parts, row_start = [], [], 0
         for row, example in enumerate(examples):
             ids = np.asarray(example["input_ids"], dtype=np.int64)
             labels = np.asarray(example.get("labels", ids), dtype=np.int64)
             start = 0
             for length in example.get("seq_lengths") or [len(ids)]:
-                part = slice(start, start + length)
-                segments.append(
-                    _Segment(
-                        row=0 if self.padding_free else row,
-                        offset=row_start + start if self.padding_free else start,
-                        ids=ids[part],
-                        labels=labels[part],
-                        structure=self.annotate(ids[part], labels[part]),
-                    )
-                )
+                parts.append((ids[start : start + length], labels[start : start + length]))
+                places.append((0, row_start + start) if self.padding_free else (row, start))
                 start += length
             row_start += len(ids)
-        return segments
+        return [
+            _Segment(row, offset, ids, labels, structure)
+            for (row, offset), (ids, labels), structure in zip(places, parts, self.annotate(parts), strict=True)
+        ]
 
     def _dense_keys(self, segments: list[_Segment], shape: torch.Size) -> dict[str, Tensor]:
         rows, length = shape

@@ -26,8 +26,8 @@ from ..trainer import StructureAwareTrainer
 from ..training_args import StructureAwareConfig
 from ._progress import stage_progress
 
-MAX_LENGTH = 448
-VOCABULARY = 2048
+MAX_LENGTH = 640
+VOCABULARY = 1024
 LAYERS = 4
 HEAD_WIDTH = 32
 END, PAD = "<|end|>", "<|pad|>"
@@ -43,9 +43,15 @@ class Arm:
 
 
 def train_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer of 2,048 tokens."""
+    """A byte-level BPE tokenizer of 1,024 tokens.
+
+    Line breaks are tokens of their own: were they merged, the end of a prompt would be tokenized differently alone, as
+    in generation, and in front of its completion, as in training.
+    """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split("\n", "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
@@ -96,7 +102,7 @@ def training_settings(arm: Arm, epochs: float, seed: int) -> dict[str, Any]:
         activation_checkpointing=False,
         bf16=False,
         use_cpu=True,
-        logging_steps=10,
+        logging_steps=20,
         save_strategy="steps",
         save_steps=100,
         save_total_limit=1,

@@ -36,9 +36,11 @@ def main() -> None:
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; run the same command again to continue", err=True)
-        sys.exit(INTERRUPTED)
+    except SystemExit as stop:
+        # typer turns KeyboardInterrupt into a silent exit with this code
+        if stop.code == INTERRUPTED:
+            typer.echo("interrupted; run the same command again to continue", err=True)
+        raise
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ the command line wins. `structdistill train --help-all` lists them.
   structdistill train --config recipes/mbpp_qlora.yaml --dataset_name traces/ --output_dir student
 """
 
+LAYOUTS = ({"prompt", "completion"}, {"messages"}, {"conversations"}, {"text"}, {"input_ids"})
+"""What SFTTrainer can read."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
@@ -73,30 +76,49 @@ def _check_recipe(arguments: list[str]) -> None:
 
 def load_training_set(script: ScriptArguments) -> Dataset:
     """The training split of a traces folder, a Hub data set, or a JSONL or Parquet file."""
-    from datasets import load_dataset
-
-    name, config = script.dataset_name, script.dataset_config
-    if os.path.isfile(name):
-        kind = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}.get(os.path.splitext(name)[1])
-        if kind is None:
-            raise InputError(f"'{name}' is not a .jsonl, .json or .parquet file; convert it, or give a folder.")
-        dataset = load_dataset(kind, data_files=name, split="train")
-    else:
-        if os.path.isdir(os.path.join(name, "sft")) and config is None:
-            config = "sft"  # the folder that `structdistill traces` writes
-        try:
-            dataset = load_dataset(
-                name, name=config, split=script.dataset_train_split, streaming=script.dataset_streaming
-            )
-        except (FileNotFoundError, ValueError, ConnectionError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"The data set '{name}' could not be loaded ({reason}). Expected a folder written by `structdistill "
-                "traces`, a .jsonl or .parquet file, or the id of a data set on the Hub."
-            ) from error
+    name = script.dataset_name
+    dataset = _read_file(name) if os.path.isfile(name) else _read_folder_or_hub(script)
+    columns = set(dataset.column_names or ())
+    if columns and not any(needed <= columns for needed in LAYOUTS):
+        raise InputError(
+            f"The data set '{name}' has the columns {', '.join(sorted(columns))}; expected prompt and completion, or "
+            "messages, or text."
+        )
     if not script.dataset_streaming and len(dataset) == 0:
         raise InputError(f"The data set '{name}' has no rows; expected prompt and completion columns with rows.")
     return dataset
+
+
+def _read_file(path: str) -> Dataset:
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetGenerationError
+
+    kind = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}.get(os.path.splitext(path)[1])
+    if kind is None:
+        raise InputError(f"'{path}' is not a .jsonl, .json or .parquet file; convert it, or give a folder.")
+    if os.path.getsize(path) == 0:
+        raise InputError(f"'{path}' is empty; expected rows with prompt and completion.")
+    try:
+        return load_dataset(kind, data_files=path, split="train")
+    except DatasetGenerationError as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise InputError(f"'{path}' could not be read as {kind}: {reason}") from error
+
+
+def _read_folder_or_hub(script: ScriptArguments) -> Dataset:
+    from datasets import load_dataset
+
+    name, config = script.dataset_name, script.dataset_config
+    if config is None and os.path.isdir(os.path.join(name, "sft")):
+        config = "sft"  # the folder that `structdistill traces` writes
+    try:
+        return load_dataset(name, name=config, split=script.dataset_train_split, streaming=script.dataset_streaming)
+    except (FileNotFoundError, ValueError, ConnectionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"The data set '{name}' could not be loaded ({reason}). Expected a folder written by `structdistill "
+            "traces`, a .jsonl or .parquet file, or the id of a data set on the Hub."
+        ) from error
 
 
 def run_training(script: ScriptArguments, config: StructureAwareConfig, model: ModelConfig, dataset: Any) -> None:

@@ -1,0 +1,97 @@
+"""`structdistill train`: recipe and overrides, a run that continues, and one line for each kind of bad input."""
+
+import json
+import sys
+
+import pytest
+import yaml
+
+from hf_structdistill.cli import main
+
+from ..training import tiny
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    """A base model, a JSONL of traces, and a recipe that names them."""
+    folder = tmp_path_factory.mktemp("train")
+    tiny.student().save_pretrained(folder / "base")
+    tiny.tokenizer().save_pretrained(folder / "base")
+    lines = [json.dumps(row) for row in tiny.rows(8)]
+    (folder / "traces.jsonl").write_text("\n".join(lines) + "\n")
+    prose = [json.dumps({"prompt": "Say hello.\n\n", "completion": "Hello to you, and a good day."})] * 4
+    (folder / "prose.jsonl").write_text("\n".join(prose) + "\n")
+    (folder / "empty.jsonl").write_text("")
+    (folder / "broken.jsonl").write_text('{"prompt": "a", "completion": "b"}\n{"prompt": \n')
+    (folder / "columns.jsonl").write_text('{"question": "a", "answer": "b"}\n')
+    recipe = tiny.settings(folder / "unused") | {
+        "model_name_or_path": str(folder / "base"),
+        "dataset_name": str(folder / "traces.jsonl"),
+        "dataflow_coef": 0.1,
+        "save_strategy": "steps",
+        "save_steps": 2,
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return folder
+
+
+def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    """Run the command line in this process; returns exit code, stdout, stderr."""
+    monkeypatch.setattr(sys, "argv", ["structdistill", *arguments])
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+def test_recipe_with_override_then_continue(material, tmp_path, monkeypatch, capsys):
+    recipe, out = str(material / "recipe.yaml"), tmp_path / "student"
+    code, _, err = run(
+        monkeypatch, capsys, "train", "--config", recipe, "--output_dir", str(out), "--max_steps", "2"
+    )  # fmt: skip
+    assert code == 0, err
+    assert (out / "checkpoint-2" / "structure_heads.safetensors").is_file()
+    assert not list(out.glob("*heads*")), "the exported student must hold no heads"
+    assert (out / "README.md").is_file()
+
+    code, shown, err = run(
+        monkeypatch, capsys, "train", "--config", recipe, "--output_dir", str(out), "--max_steps", "4"
+    )  # fmt: skip
+    assert code == 0, err
+    assert "checkpoint-2" in shown
+    state = json.loads((out / "checkpoint-4" / "trainer_state.json").read_text())
+    steps = [entry["step"] for entry in state["log_history"] if "dataflow" in entry]
+    assert steps == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["--config", "no-such.yaml"], ["no-such.yaml", "YAML"]),
+        (["--config", "{recipe}", "--dataset_name", "./nowhere"], ["./nowhere", "traces"]),
+        (["--config", "{recipe}", "--dataset_name", "{folder}/base/config.txt"], ["config.txt"]),
+        (["--config", "{recipe}", "--model_name_or_path", "./no/model"], ["./no/model", "config.json"]),
+        (["--config", "{recipe}", "--dataset_name", "{folder}/prose.jsonl"], ["no python code", "fenced"]),
+        (["--config", "{recipe}", "--dataset_name", "{folder}/empty.jsonl"], ["empty.jsonl"]),
+        (["--config", "{recipe}", "--dataset_name", "{folder}/broken.jsonl"], ["broken.jsonl", "JSON"]),
+        (["--config", "{recipe}", "--dataset_name", "{folder}/columns.jsonl"], ["answer, question", "completion"]),
+        (["--config", "{recipe}", "--output_dir", "{folder}/traces.jsonl/out"], ["traces.jsonl/out"]),
+        (["--config", "{recipe}", "--dataflow_coef", "-1"], ["dataflow_coef", ">= 0", "-1"]),
+        (["--config", "{recipe}", "--structure_schedule", "constant", "--loss_type", "dft"], ["dft", "nll"]),
+        (["--dataset_name", "{folder}/traces.jsonl", "--use_cpu", "--bf16", "False"], ["model_name_or_path"]),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(material, tmp_path, monkeypatch, capsys, arguments, expected):
+    names = {"recipe": str(material / "recipe.yaml"), "folder": str(material)}
+    given = [argument.format(**names) for argument in arguments]
+    if "--output_dir" not in given:
+        given += ["--output_dir", str(tmp_path / "out")]
+    code, _, err = run(monkeypatch, capsys, "train", *given)
+    assert code == 2
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, err[-2000:]
+    for words in expected:
+        assert words in lines[0]
