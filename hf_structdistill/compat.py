@@ -10,15 +10,22 @@ import torch
 from datasets import Dataset
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from trl.data_utils import is_conversational
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 __all__ = [
     "DataCollatorForLanguageModeling",
     "ForwardRecorder",
+    "is_chat",
     "lm_head_logits",
     "prepare_like_training",
     "unwrap",
 ]
+
+
+def is_chat(example: dict[str, Any]) -> bool:
+    """Whether an example is conversational, by the rule SFTTrainer goes by (`conversations` is ShareGPT's key)."""
+    return is_conversational(example) or "conversations" in example
 
 
 def unwrap(model: nn.Module) -> PreTrainedModel:

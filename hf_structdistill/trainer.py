@@ -13,7 +13,7 @@ from datasets import Dataset, IterableDataset
 from torch import Tensor, nn
 from trl import SFTTrainer
 
-from .compat import ForwardRecorder, lm_head_logits, prepare_like_training, unwrap
+from .compat import ForwardRecorder, is_chat, lm_head_logits, prepare_like_training, unwrap
 from .data_collator import StructureAwareDataCollator
 from .errors import InputError
 from .heads import HeadsCallback, load_heads, save_heads
@@ -29,6 +29,7 @@ from .losses import (
     schedule_factor,
     target_mask,
 )
+from .model_card import training_curves, write_student_card
 from .side_table import SideTable
 from .supervision import Bank, add_bank_rows, add_mutants, add_rejected, rejected_rows
 from .training_args import StructureAwareConfig
@@ -92,6 +93,7 @@ class StructureAwareTrainer(SFTTrainer):
         self._component_totals = {"train": defaultdict(float), "eval": defaultdict(float)}
         raw_dataset = kwargs.get("train_dataset")
         custom_collator = kwargs.get("data_collator")
+        self._trained_on_chat = raw_dataset is not None and is_chat(next(iter(raw_dataset)))
         super().__init__(model, args, **kwargs)
         if not args.uses_structure:
             return
@@ -311,6 +313,28 @@ class StructureAwareTrainer(SFTTrainer):
             if mode == "train":
                 self._metrics[mode]["structure_strength"] = [self._strength()]
         super().log(logs, start_time)
+
+    # ---- card ------------------------------------------------------------------------------------------------------
+
+    def create_model_card(
+        self, model_name: str | None = None, dataset_name: str | None = None, tags: str | list[str] | None = None
+    ) -> None:
+        """Write this package's card into `output_dir`; TRL's own template lookup is private to TRL."""
+        if not self.is_world_process_zero():
+            return
+        config = unwrap(self.model).config
+        write_student_card(
+            self.args.output_dir,
+            name=model_name,
+            base_model=config._name_or_path or None,
+            base_revision=getattr(config, "_commit_hash", None),
+            datasets=[dataset_name] if dataset_name else [],
+            objectives=list(self.objectives.values()),
+            hyperparameters=self.args,
+            curves=training_curves(self.state.log_history),
+            prompt_format="chat" if self._trained_on_chat else "plain",
+            repo_id=self.hub_model_id,
+        )
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 

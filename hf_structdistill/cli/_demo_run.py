@@ -22,7 +22,7 @@ from ..evaluation.by_source import HEADER, source_rows
 from ..evaluation.examples import token_example
 from ..evaluation.generate import generate_completions
 from ..hub.datasets import write_trace_dataset
-from ..hub.students import write_student_card
+from ..model_card import write_student_card
 from ..problems import Problem, load_problems
 from ..problems.prompting import student_prompt
 from ..teachers import ScriptedTeacher, collect_traces, select_examples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,11 @@ from transformers import (
     PreTrainedTokenizerFast,
     TrainerCallback,
 )
+from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
+from ..model_card import changed_settings, training_curves
 from ..trainer import StructureAwareTrainer
 from ..training_args import StructureAwareConfig
 from ._progress import stage_progress
@@ -123,7 +126,7 @@ def train_arm(
     """Train one arm, or read what an earlier run trained; returns the curve of each logged component."""
     log_file = arm.folder / "training_log.json"
     if log_file.is_file():
-        return _curves(json.loads(log_file.read_text(encoding="utf-8"))["log"])
+        return training_curves(json.loads(log_file.read_text(encoding="utf-8"))["log"])
     shared = training_settings(arm, epochs, seed)
     with stage_progress(arm.name, {"steps": "Training steps"}) as progress:
         pieces = dict(
@@ -133,18 +136,18 @@ def train_arm(
             trainer: SFTTrainer = StructureAwareTrainer(args=StructureAwareConfig(**shared), **pieces)
         else:
             trainer = SFTTrainer(args=SFTConfig(**shared), **pieces)
-        trainer.remove_callback(_printer())
+        trainer.remove_callback(PrinterCallback)
         trainer.train(
             resume_from_checkpoint=get_last_checkpoint(shared["output_dir"]) if arm.folder.exists() else None
         )
     trainer.save_model(str(arm.folder))
     tokenizer.save_pretrained(str(arm.folder))
-    _remove_checkpoints(arm.folder / "checkpoints")
+    shutil.rmtree(arm.folder / "checkpoints", ignore_errors=True)
     log_file.write_text(
         json.dumps({"log": trainer.state.log_history, "card": _card_facts(trainer, dataset)}, default=str),
         encoding="utf-8",
     )
-    return _curves(trainer.state.log_history)
+    return training_curves(trainer.state.log_history)
 
 
 def arm_card(folder: Path) -> dict[str, Any]:
@@ -153,8 +156,6 @@ def arm_card(folder: Path) -> dict[str, Any]:
 
 
 def _card_facts(trainer: SFTTrainer, dataset: Dataset) -> dict[str, Any]:
-    from ..hub.students import changed_settings
-
     objectives = [
         {"name": objective.name, "citation": objective.citation, "config": objective.get_config_dict()}
         for objective in getattr(trainer, "objectives", {}).values()
@@ -165,31 +166,6 @@ def _card_facts(trainer: SFTTrainer, dataset: Dataset) -> dict[str, Any]:
         "hyperparameters": changed_settings(trainer.args),
         "license": "apache-2.0",
     }
-
-
-def _curves(log: Sequence[dict[str, Any]]) -> dict[str, list[tuple[float, float]]]:
-    """Component -> (step, value), of the quantities that are losses or shares."""
-    skipped = {"epoch", "step", "num_tokens", "learning_rate", "grad_norm", "structure_strength"}
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for entry in log:
-        if "train_runtime" in entry:
-            continue
-        for name, value in entry.items():
-            if name not in skipped:
-                curves.setdefault(name, []).append((entry["step"], float(value)))
-    return curves
-
-
-def _printer() -> type[TrainerCallback]:
-    from transformers.trainer_callback import PrinterCallback
-
-    return PrinterCallback
-
-
-def _remove_checkpoints(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 class _StepProgress(TrainerCallback):

@@ -14,7 +14,7 @@ from typing import Any
 from ..problems.decontamination import Decontamination
 from ..problems.loading import BENCHMARKS
 from ..teachers import Example, Trace, TraceSet
-from .templates import render_template
+from ..templates import render_template
 
 LENGTHS_FILE = "lengths.png"
 REMOVALS_FILE = "decontamination.jsonl"

@@ -119,7 +119,7 @@ def test_a_prompt_is_tokenized_as_it_stands_before_its_completion(good_student, 
 
 
 def test_the_card_says_whether_a_student_wants_chat(good_student, tmp_path):
-    from hf_structdistill.hub.students import write_student_card
+    from hf_structdistill.model_card import write_student_card
 
     tokenizer = load_student(good_student)[1]
     tokenizer.chat_template = "{{ messages[0]['content'] }}"

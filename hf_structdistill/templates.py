@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..resources import shipped_folder
+from .resources import shipped_folder
 
 
 def render_template(name: str, **context: Any) -> str:

@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
 from hf_structdistill.errors import InputError
-from hf_structdistill.hub.students import changed_settings, is_hub_id, write_student_card
+from hf_structdistill.model_card import changed_settings, is_hub_id, write_student_card
 
 
 class Pointer:

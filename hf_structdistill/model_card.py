@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from .errors import InputError
 from .templates import render_template
 
 logger = logging.getLogger(__name__)
@@ -130,6 +130,21 @@ def changed_settings(args: Any) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return getattr(value, "value", value)  # enumerations
+
+
+_NOT_CURVES = {"epoch", "step", "num_tokens", "learning_rate", "grad_norm", "structure_strength"}
+
+
+def training_curves(log_history: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    """Component -> list of (step, value), of what a trainer logged during training."""
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for entry in log_history:
+        if "train_runtime" in entry or "eval_runtime" in entry:
+            continue
+        for name, value in entry.items():
+            if name not in _NOT_CURVES:
+                curves.setdefault(name, []).append((entry["step"], float(value)))
+    return curves
 
 
 def draw_curves(curves: Mapping[str, Any], path: Path) -> bool:
