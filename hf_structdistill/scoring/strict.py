@@ -47,6 +47,7 @@ class _KindTable:
         self.codes |= {k: 0 for k, role in self.roles.items() if role == _DROP and k not in named}
         self.codes |= {k: self.canonical[k] for k in named if names[k] in language.identifiers}
         self.statements = frozenset(k for k in named if names[k] == "expression_statement")
+        self.openers = frozenset(k for k, role in self.roles.items() if role == _KEEP) - self.statements
         self.interpolations = frozenset(k for k in named if names[k] in ("interpolation", "template_substitution"))
 
 
@@ -62,12 +63,12 @@ def subtrees(tree: SyntaxTree, numbers: dict[tuple, int]) -> dict[int, int]:
     Tokens are no subtrees of their own; a string literal is one token, but for what it interpolates.
     """
     table = _kind_table(tree.language)
-    kinds, last = tree.kinds, tree.last
+    canonical, openers, kinds, last = table.canonical, table.openers, tree.kinds, tree.last
     codes: list = list(map(table.codes.get, kinds))
     for i in tree.missing:
         codes[i] = 0 if table.roles[kinds[i]] == _DROP else -1 - kinds[i]
     counts: dict[int, int] = {}
-    key = [table.canonical[kinds[0]]]  # of the innermost open node: its kind, then the codes of its children
+    key = [canonical[kinds[0]]]  # of the innermost open node: its kind, then the codes of its children
     end = len(kinds)
     outer: list[tuple[list[int], int]] = []
     i = 1  # everything before is in a key
@@ -85,14 +86,15 @@ def subtrees(tree: SyntaxTree, numbers: dict[tuple, int]) -> dict[int, int]:
             key, end = outer.pop()
             key.append(code)
         key += codes[i:node]
-        token = _token(tree, node, table)
+        kind = kinds[node]
+        token = None if kind in openers and last[node] > node + 1 else _token(tree, node, table)
         if token is not None:
             key.append(token)
             i = last[node]
         else:
-            if table.roles[kinds[node]] != _PASS:
+            if table.roles[kind] != _PASS:
                 outer.append((key, end))
-                key, end = [table.canonical[kinds[node]]], last[node]
+                key, end = [canonical[kind]], last[node]
             i = node + 1
     return counts
 
