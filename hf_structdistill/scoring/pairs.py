@@ -52,7 +52,7 @@ def check_pairs(predictions: Any, references: Any) -> list[Pair]:
     for name, value in (("predictions", predictions), ("references", references)):
         if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
             raise InputError(
-                f"expected a list for {name}, got {type(value).__name__}: wrap a single program in a list"
+                f"expected a list for {name}, got {type(value).__name__}: give a list, one entry a sample"
             )
     if len(predictions) != len(references):
         raise InputError(

@@ -9,7 +9,6 @@ the seeds give and the same in every process.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from statistics import median_low
 from zlib import crc32
 
 Flow = tuple[int, str, tuple[int, ...]]
@@ -91,7 +90,7 @@ def matched_flows(wanted: PublishedFlows, found: PublishedFlows) -> int:
     hits = [_matched(wanted, found, order) for order in range(_FEW)]
     if len(set(hits)) > 1:
         hits += [_matched(wanted, found, order) for order in range(_FEW, _MANY)]
-    return median_low(hits)
+    return sorted(hits)[(len(hits) - 1) // 2]  # the median
 
 
 def _matched(wanted: PublishedFlows, found: PublishedFlows, order: int) -> int:
