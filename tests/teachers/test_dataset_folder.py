@@ -96,7 +96,8 @@ def test_the_card_tells_what_is_in_it(folder):
 
 
 def test_nothing_of_this_machine_is_in_any_file(folder):
-    private = {str(folder), str(Path.cwd()), str(Path.home()) + "/", socket.gethostname(), SECRET, tempfile.gettempdir() + "/"}
+    folders = {str(folder), str(Path.cwd()), str(Path.home()) + "/", tempfile.gettempdir() + "/"}
+    private = {*folders, socket.gethostname(), SECRET}
     user = getpass.getuser()
     if user not in ("root", "user"):
         private.add(user)
