@@ -58,13 +58,24 @@ def python(module: str, folder: str) -> list[str]:
 
 def environment(home: str) -> dict[str, str]:
     """All that runner and candidate see of the environment. A fixed hash seed: the same verdict every time."""
-    return {"PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": home,
+        "TMPDIR": home,
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "OMP_NUM_THREADS": "1",
+    }
 
 
 def choose_backend(wanted: str | None) -> str:
     """Name of the backend to use. Raises InputError that says what to install or set."""
     if wanted not in (None, *BACKENDS):
         raise InputError(f"Expected backend to be one of {', '.join(BACKENDS)} or None, found {wanted!r}.")
+    if sys.platform != "linux":
+        raise InputError(
+            f"Expected Linux to run candidates on, found {sys.platform}; use a Linux machine or container."
+        )
     if wanted != "rlimits":
         problem = bubblewrap_problem()
         if problem is None:
@@ -97,8 +108,6 @@ def bubblewrap_problem() -> str | None:
 @functools.lru_cache(maxsize=4)
 def probe(path: str | None) -> tuple[str | None, str]:
     """The mode in which bubblewrap starts, or None and what stands in its way. `path` is only the cache's key."""
-    if sys.platform != "linux":
-        return None, "it exists on Linux only"
     if shutil.which("bwrap") is None:
         return None, "there is no bwrap on PATH (install it: apt install bubblewrap, dnf install bubblewrap)"
     said = ""
@@ -187,5 +196,6 @@ def worker_command(backend: str, limits: Limits, worker: int, folder: str | None
         "zygote": how.config,
         "environment": how.environment,
         "folder": folder,
+        "packages": [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))],
     }
     return [*python("worker", str(HERE)), json.dumps(config)]

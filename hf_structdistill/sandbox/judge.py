@@ -51,6 +51,8 @@ def judge(task: dict[str, Any], candidate: Candidate, phase: Callable[[float], N
             return progress.report("error", candidate.broken, gone=True)
         if isinstance(error, CandidateRaised):
             return progress.report("error", error.summary)
+        if isinstance(error, ImportError):
+            return progress.report("unknown", f"the tests need what is not installed: {error}")
         if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
             return progress.report("error", f"NameError: {error}")
         return progress.report("failed", progress.why(error, candidate))

@@ -47,17 +47,17 @@ def clamp(kind: int, wanted: int) -> None:
 
 
 def arm(limits: Limits) -> None:
-    """Put this process, and all it will start, under the limits that do not add up over time."""
+    """Put this process, and all it will start, under the limits that the zygote can live under."""
     clamp(resource.RLIMIT_CORE, 0)
     clamp(resource.RLIMIT_FSIZE, limits.file_mb << 20)
     clamp(resource.RLIMIT_NOFILE, limits.open_files)
-    clamp(resource.RLIMIT_NPROC, limits.processes)
     clamp(resource.RLIMIT_AS, limits.memory_mb << 20)
 
 
-def arm_cpu(seconds: float) -> None:
-    """The watcher is finer; this holds without it."""
-    clamp(resource.RLIMIT_CPU, math.ceil(seconds) + 1)
+def arm_candidate(limits: Limits, cpu_seconds: float) -> None:
+    """The rest. The watcher is finer about CPU time; this holds without it. NPROC counts all processes of the user."""
+    clamp(resource.RLIMIT_NPROC, limits.processes)
+    clamp(resource.RLIMIT_CPU, math.ceil(cpu_seconds) + 1)
 
 
 def become(uid: int) -> None:

@@ -17,6 +17,7 @@ from ..problems.problem import AssertTests, CheckTests, InputTests, Problem
 from .backends import choose_backend, environment, worker_command
 from .limits import Limits
 from .verdict import Verdict
+from .wires import read_exactly
 
 MAX_SOURCE = 1 << 20  # characters of a candidate
 AHEAD = 2  # tasks a worker has at hand
@@ -196,6 +197,7 @@ class Member:
             stderr=subprocess.DEVNULL,
             env=environment("/"),
             cwd="/",
+            bufsize=0,
             start_new_session=True,  # Ctrl-C reaches us, and we end them
         )
         assert self.process.stdin and self.process.stdout
@@ -229,8 +231,9 @@ class Member:
             self.outgoing.clear()  # `receive` says so
 
     def receive(self):
-        head = self.out.read(8)
-        data = self.out.read(int.from_bytes(head, "big")) if len(head) == 8 else b""
+        fd = self.out.fileno()  # raw: what a buffer held, `select` would not see
+        head = read_exactly(fd, 8)
+        data = read_exactly(fd, int.from_bytes(head, "big")) if head else None
         if not data:
             yield from self.lost()
             return

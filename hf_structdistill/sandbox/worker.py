@@ -80,7 +80,7 @@ class Jail:
 class JudgeProcess:
     """A child that runs trusted tests, one task after the other; replaced as soon as one did not end well."""
 
-    def __init__(self, limits: Limits, close: list[int]):
+    def __init__(self, limits: Limits, close: list[int], packages: list[str]):
         self.wire, theirs = stream_pair()
         self.results = Channel(self.wire.fileno())
         self.tasks = 0
@@ -91,6 +91,7 @@ class JudgeProcess:
                 die_with_parent(parent)
                 for fd in (self.wire.fileno(), *close):
                     os.close(fd)
+                sys.path += packages  # trusted tests may import numpy; candidates see none of it
                 serve_judge(theirs, limits)
             finally:
                 os._exit(0)
@@ -234,7 +235,8 @@ class Worker:
             self.jail = Jail(self.config["command"], self.config["zygote"], self.config["environment"])
         if self.judge is None or self.judge.tasks >= JUDGE_TASKS:
             self.drop_judge()
-            self.judge = JudgeProcess(self.limits, [self.caller_in, self.caller_out, self.jail.control.fileno()])
+            close = [self.caller_in, self.caller_out, self.jail.control.fileno()]
+            self.judge = JudgeProcess(self.limits, close, self.config["packages"])
         ours, theirs = stream_pair()
         run = Run(theirs)
         if task["kind"] != "inputs":  # there, the reference comes first and sets the candidate's limits

@@ -19,7 +19,7 @@ import time
 from .candidate import Server
 from .channel import Channel
 from .codec import dumps
-from .limits import Limits, arm, arm_cpu, become, set_subreaper, set_undumpable
+from .limits import Limits, arm, arm_candidate, become, set_subreaper, set_undumpable
 from .processes import count_lines, descendants, empty, kill, resident_pages
 from .wires import receive_fd, socket
 
@@ -99,7 +99,7 @@ class Zygote:
         finally:
             os.close(watch)
         status, cpu = self.sweep(pid)
-        clean = self.tidy() and self.own_settings() == self.settings
+        clean = self.tidy() and (self.uid is not None or self.own_settings() == self.settings)
         return {
             "why": why,
             "status": status,
@@ -114,7 +114,7 @@ class Zygote:
             self.control.close()
             if self.uid is not None:
                 become(self.uid)
-            arm_cpu(cpu_seconds)
+            arm_candidate(self.limits, cpu_seconds)
             Server(Channel(fd)).run()
             code = 0
         except BaseException:

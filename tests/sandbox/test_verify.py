@@ -254,6 +254,7 @@ def test_special_oracles_of_mbpp_558_and_581():
         (check("x = 1"), "define no check(candidate)"),
         (inputs("def f(x):\n    return 1 / 0\n", (1,)), "the reference raised ZeroDivisionError"),
         (inputs(SQUARE, (1,), oracle="no such"), "no oracle is called 'no such'"),
+        (asserts("import no_such_package"), "need what is not installed: No module named 'no_such_package'"),
         (inputs(SQUARE, (object(),)), "no plain value"),
     ],
 )
@@ -287,6 +288,17 @@ def test_equal_programs_get_equal_verdicts_and_candidates_see_no_chance():
     first = one(asserts(test), source)
     assert {first.reason} == {v.reason for v in verify([asserts(test)] * 3, [source] * 3, backend=BACKEND)}
     assert first.reason == one(asserts(test), source + "\n").reason
+
+
+def test_tests_may_use_installed_packages_and_candidates_may_not():
+    code = "import numpy\ndef check(candidate):\n    assert numpy.allclose(candidate(2.0), [4.0000000001])\n"
+    assert one(check(code), SQUARE).passed
+    assert one(check(code), "import numpy\n" + SQUARE).reason == "ModuleNotFoundError: No module named 'numpy'"
+
+
+def test_many_quick_answers_are_all_heard():
+    tasks = [asserts(f"assert f({n}) == {n * n}") for n in range(300)]
+    assert all(v.passed for v in verify(tasks, [SQUARE] * 300, workers=2, backend=BACKEND))
 
 
 @pytest.mark.parametrize(
