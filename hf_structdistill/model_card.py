@@ -106,25 +106,25 @@ def is_hub_id(name: str) -> bool:
     return _HUB_ID.fullmatch(name) is not None and not Path(name).exists()
 
 
-def changed_settings(args: Any) -> dict[str, Any]:
-    """Fields of training arguments that differ from the defaults; paths, tokens and logging left out.
+_DERIVED = ("dataloader_pin_memory", "pad_to_multiple_of")  # TrainingArguments sets them by the hardware
 
-    Compared with a fresh instance that has the same hardware flags: what is derived from them is no difference, and
-    without them one cannot be made on every machine (bf16 by default).
+
+def changed_settings(args: Any) -> dict[str, Any]:
+    """Fields of training arguments that differ from the declared defaults; paths, tokens and logging left out.
+
+    The declarations are read rather than a fresh instance: making TrainingArguments resets accelerate's state, which
+    breaks a training that is under way, and fails where the hardware lacks bf16. A value that the library derived
+    where nothing was declared (default None) is no setting.
     """
-    declared = {
-        field.name: field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        for field in dataclasses.fields(args)
-    }
-    flags = {name: getattr(args, name) for name in ("use_cpu", "bf16", "fp16") if name in declared}
-    fresh = type(args)(output_dir=args.output_dir, **flags)
     changed = {}
-    for name, default in declared.items():
-        value = _plain(getattr(args, name, None))
-        expected = default if name in flags else getattr(fresh, name, None)
-        if not _PRIVATE.search(name) and value != _plain(expected) and value != _plain(default):
-            if value is None or isinstance(value, bool | int | float | str):
-                changed[name] = value
+    for field in dataclasses.fields(args):
+        value = _plain(getattr(args, field.name, None))
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        declared = _plain(default) is not None or field.name in ("bf16", "fp16", "max_length")
+        if not declared or value == _plain(default) or field.name in _DERIVED or _PRIVATE.search(field.name):
+            continue
+        if value is None or isinstance(value, bool | int | float | str):
+            changed[field.name] = value
     return changed
 
 
