@@ -36,6 +36,8 @@ def test_close_is_allclose(pairs, atol):
         ([1.0000001, 1], [1.0, 1], 0.0, False),  # not all floats, and no tolerance
         (math.nan, math.nan, 0.0, False),
         (math.inf, math.inf, 0.0, True),
+        (1e6 + 0.05, 1e6, 0.0, True),  # the relative part
+        (1e6 + 0.15, 1e6, 0.0, False),
         ("a", 1.0, 0.0, False),
         (None, 1.0, 0.1, False),
         ([[1.0000001]], [[1.0]], 0.1, True),

@@ -160,6 +160,7 @@ def test_the_candidate_does_not_replace_the_names_of_the_tests():
     liar = "class L:\n    def __eq__(s, o): return True\ndef lie(*a, **k): return L()\n"
     sort = asserts("assert sorted(f([2, 1])) == [1, 2]")
     assert one(sort, liar + "sorted = len = lie\ndef f(x): return [5]\n").status == "failed"
+    assert one(sort, "def sorted(x): return [1, 2]\ndef f(x): return [5]\n").status == "failed"
     close = asserts("assert math.isclose(f(2), 4)", reference="import math\n" + SQUARE)
     assert one(close, "def f(x): return x + 2\n").passed
     assert one(close, liar + "class math:\n    isclose = staticmethod(lie)\ndef f(x): return 0\n").status == "failed"
