@@ -106,12 +106,12 @@ def _claim_folder(out: Path, settings: DemoSettings) -> None:
 
 
 def _training_problems(settings: DemoSettings) -> list[Problem]:
-    problems = load_problems("listops", split="train", limit=settings.listops)
+    problems = load_problems("listops", split="train", size=settings.listops)
     return problems + load_problems("seed", split="train", limit=settings.seed_problems)
 
 
 def _test_problems(settings: DemoSettings) -> list[Problem]:
-    return load_problems("listops", split="test", limit=settings.held_out) + load_problems("seed", split="test")
+    return load_problems("listops", split="test", size=settings.held_out) + load_problems("seed", split="test")
 
 
 def _make_traces(problems: Sequence[Problem], out: Path, console: Console) -> list[dict[str, Any]]:

@@ -24,11 +24,11 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything that is written.")] = Path("demo-output"),
-    listops: Annotated[int, typer.Option(min=8, help="Generated training problems.")] = 800,
-    seed_problems: Annotated[int, typer.Option(min=1, max=240, help="Built-in training problems.")] = 240,
+    listops: Annotated[int, typer.Option(min=8, help="Generated training problems.")] = 1280,
+    seed_problems: Annotated[int, typer.Option(min=1, max=240, help="Built-in training problems.")] = 12,
     held_out: Annotated[int, typer.Option(min=4, help="Generated test problems; 60 built-in ones are added.")] = 150,
-    epochs: Annotated[float, typer.Option(min=0.01, help="Passes over the training examples.")] = 4.0,
-    width: Annotated[int, typer.Option(min=32, help="Hidden size of the student, a multiple of 32.")] = 160,
+    epochs: Annotated[float, typer.Option(min=0.01, help="Passes over the training examples.")] = 5.0,
+    width: Annotated[int, typer.Option(min=16, help="Hidden size of the student, a multiple of 16.")] = 128,
     seed: Annotated[int, typer.Option(help="Seed of the student's weights and of the order of the data.")] = 0,
 ) -> None:
     """Run the demo."""
@@ -39,6 +39,6 @@ def demo(
     from ..errors import InputError
     from ._demo_run import DemoSettings, run_demo
 
-    if width % 32:
-        raise InputError(f"--width must be a multiple of 32; found {width}.")
+    if width % 16:
+        raise InputError(f"--width must be a multiple of 16; found {width}.")
     run_demo(DemoSettings(listops, seed_problems, held_out, epochs, width, seed), out)

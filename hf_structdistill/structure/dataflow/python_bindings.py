@@ -29,7 +29,8 @@ def assignment(w: Walker, node: int) -> None:
     n = w.n
     target = node + 1
     value = w.last[target] + 1
-    if value < w.last[node] and w.kinds[value - 1] == n.equals and w.kinds[value] != n.assignment:
+    plain = value < w.last[node] and w.kinds[value - 1] == n.equals and w.kinds[value] != n.assignment
+    if plain and w.last[value] == w.last[node]:  # else a comment or a continued line stands before the value
         w.tasks.append((bind_target, target, value))
         w.tasks.append((None, value, w.last[node]))
         return

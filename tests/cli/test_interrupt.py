@@ -1,0 +1,25 @@
+"""Ctrl-C: one line, exit code 130, and nothing lost."""
+
+import signal
+import subprocess
+import sys
+import time
+
+from .test_demo_command import SMALL
+
+
+def test_demo_stops_cleanly_and_continues(tmp_path):
+    command = [sys.executable, "-m", "hf_structdistill.cli.main", "demo", "--out", str(tmp_path / "out"), *SMALL]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "out" / "baseline").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "interrupted; run the same command again to continue" in err
+    assert "Traceback" not in err
+
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "pass@1" in again.stdout
