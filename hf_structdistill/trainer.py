@@ -316,6 +316,17 @@ class StructureAwareTrainer(SFTTrainer):
 
     # ---- card ------------------------------------------------------------------------------------------------------
 
+    def describe_objectives(self) -> list[dict[str, Any]]:
+        """Name, source and settings (coefficient included) of each objective in use, as a card shows them."""
+        return [
+            {
+                "name": name,
+                "citation": objective.citation,
+                "config": {"coefficient": self._coefficients[name], **objective.get_config_dict()},
+            }
+            for name, objective in self.objectives.items()
+        ]
+
     def create_model_card(
         self, model_name: str | None = None, dataset_name: str | None = None, tags: str | list[str] | None = None
     ) -> None:
@@ -329,7 +340,7 @@ class StructureAwareTrainer(SFTTrainer):
             base_model=config._name_or_path or None,
             base_revision=getattr(config, "_commit_hash", None),
             datasets=[dataset_name] if dataset_name else [],
-            objectives=list(self.objectives.values()),
+            objectives=self.describe_objectives(),
             hyperparameters=self.args,
             curves=training_curves(self.state.log_history),
             prompt_format="chat" if self._trained_on_chat else "plain",

@@ -163,12 +163,12 @@ def _worked_examples(dataset: Dataset, tokenizer: Any) -> list[Any]:
     """Three training examples with the structure weight of each token."""
     annotator = StructureAwareDataCollator(tokenizer).annotator
     examples = []
-    for index in (0, len(dataset) // 2, len(dataset) - 1):
+    for number, index in enumerate((0, len(dataset) // 2, len(dataset) - 1), 1):
         row = dataset[index]
         prompt = tokenizer(row["prompt"])["input_ids"]
         ids = tokenizer(row["prompt"] + row["completion"])["input_ids"]
         labels = [-100] * len(prompt) + ids[len(prompt) :]
-        examples.append(token_example(ids, labels, annotator, title=f"Example {index}", prompt=row["prompt"]))
+        examples.append(token_example(ids, labels, annotator, title=f"Example {number}", prompt=row["prompt"]))
     return examples
 
 

@@ -105,7 +105,7 @@ def training_settings(arm: Arm, epochs: float, seed: int) -> dict[str, Any]:
         activation_checkpointing=False,
         bf16=False,
         use_cpu=True,
-        logging_steps=20,
+        logging_steps=0.05,  # a share of the steps
         save_strategy="steps",
         save_steps=100,
         save_total_limit=1,
@@ -141,6 +141,7 @@ def train_arm(
             resume_from_checkpoint=get_last_checkpoint(shared["output_dir"]) if arm.folder.exists() else None
         )
     trainer.save_model(str(arm.folder))
+    (arm.folder / "training_args.bin").unlink()  # transformers writes it: a pickle that names folders of this machine
     tokenizer.save_pretrained(str(arm.folder))
     shutil.rmtree(arm.folder / "checkpoints", ignore_errors=True)
     log_file.write_text(
@@ -156,13 +157,9 @@ def arm_card(folder: Path) -> dict[str, Any]:
 
 
 def _card_facts(trainer: SFTTrainer, dataset: Dataset) -> dict[str, Any]:
-    objectives = [
-        {"name": objective.name, "citation": objective.citation, "config": objective.get_config_dict()}
-        for objective in getattr(trainer, "objectives", {}).values()
-    ]
     return {
         "datasets": [f"{len(dataset)} verified traces of listops and the built-in seed problems"],
-        "objectives": objectives,
+        "objectives": trainer.describe_objectives() if isinstance(trainer, StructureAwareTrainer) else [],
         "hyperparameters": changed_settings(trainer.args),
         "license": "apache-2.0",
     }

@@ -30,17 +30,23 @@ def _register() -> None:
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 2 bad input (one line on stderr), 130 interrupted."""
-    _register()
     try:
+        _register()
         app()
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        _say_interrupted()
+        sys.exit(INTERRUPTED)
     except SystemExit as stop:
-        # typer turns KeyboardInterrupt into a silent exit with this code
-        if stop.code == INTERRUPTED:
-            typer.echo("interrupted; run the same command again to continue", err=True)
+        if stop.code == INTERRUPTED:  # typer turns KeyboardInterrupt into a silent exit with this code
+            _say_interrupted()
         raise
+
+
+def _say_interrupted() -> None:
+    typer.echo("interrupted; run the same command again to continue", err=True)
 
 
 if __name__ == "__main__":

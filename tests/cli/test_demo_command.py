@@ -13,7 +13,15 @@ SMALL = ["--listops", "8", "--seed-problems", "1", "--held-out", "4", "--epochs"
 
 
 def demo(out: Path, *options: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "hf_structdistill.cli.main", "demo", "--out", str(out), *(options or SMALL)]
+    command = [
+        sys.executable,
+        "-c",
+        "from hf_structdistill.cli import main; main()",
+        "demo",
+        "--out",
+        str(out),
+        *(options or SMALL),
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 

@@ -213,8 +213,8 @@ def _use_in(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
         unit.exposed.append((occurrence, name, unit.block))
     elif definition >= 0:
         walker.add_reaching(occurrence, (definition,))
-    else:
-        walker.owners[occurrence] = unit.scope
+    else:  # deleted here; a class that may bind the name, and falls back on this unit, stays its owner
+        walker.owners.setdefault(occurrence, unit.scope)
 
 
 def _capture(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
