@@ -63,7 +63,7 @@ def _analysis() -> Callable[[SyntaxTree], DataFlow]:
 LANGUAGE = Language(
     name="python",
     package="tree_sitter_python",
-    fence_names=("python", "py", "python3", "Python", "pycon"),
+    fence_names=("python", "py", "python3", "Python"),  # a console session (pycon) does not parse
     control_keywords=frozenset(
         "if elif else for while break continue return yield try except finally raise with match case async await "
         "def class lambda assert pass import from global nonlocal del".split()
