@@ -11,6 +11,7 @@ from typing import Any
 
 import transformers
 from datasets import Dataset, disable_progress_bars, load_dataset
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -18,7 +19,7 @@ from .. import __version__
 from ..data_collator import StructureAwareDataCollator
 from ..errors import InputError
 from ..evaluation import EvaluationResult, score_completions, write_report
-from ..evaluation.by_source import HEADER, source_rows
+from ..evaluation.by_source import source_rows
 from ..evaluation.examples import token_example
 from ..evaluation.generate import generate_completions
 from ..hub.datasets import write_trace_dataset
@@ -184,16 +185,21 @@ def _write_cards(out: Path, results: Sequence[EvaluationResult], curves: dict[st
 
 
 def _print_table(console: Console, results: Sequence[EvaluationResult], problems: Sequence[Problem]) -> None:
-    table = Table(title="Held-out problems, greedy completions (macro averages, strict scores)")
-    for column in HEADER:
-        table.add_column(column, justify="left" if column in ("problems", "student") else "right")
+    table = Table(
+        title="Held-out problems, greedy; syntax and data flow: strict match, macro average", box=SIMPLE_HEAD
+    )
+    for column in ("problems", "student", "pass@1", "syntax", "data flow", "parsed"):
+        table.add_column(column, justify="left" if column in ("problems", "student") else "right", no_wrap=True)
     for row in source_rows(results, problems):
         table.add_row(*row.cells())
     console.print(table)
 
 
 def _print_places(console: Console, out: Path, report: Path) -> None:
-    console.print(f"report     {report}")
-    console.print(f"           {report.with_suffix('.md')}")
-    console.print(f"students   {out / 'student'} (structure-aware), {out / 'baseline'} (plain)")
-    console.print(f"data set   {out / 'traces'}")
+    for name, place in (
+        ("report", report),
+        ("", report.with_suffix(".md")),
+        ("students", f"{out / 'student'} (structure-aware), {out / 'baseline'} (plain)"),
+        ("data set", out / "traces"),
+    ):
+        console.print(f"{name:<10} {place}", soft_wrap=True, highlight=False)

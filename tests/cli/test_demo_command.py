@@ -35,7 +35,7 @@ def finished(tmp_path_factory):
 
 def test_prints_the_table_and_where_things_are(finished):
     out, done = finished
-    for words in ("listops", "seed", "pass@1", "syntax match", "parsed"):
+    for words in ("listops", "seed", "pass@1", "StructureAwareTrainer", "data flow", "parsed"):
         assert words in done.stdout
     shown = done.stdout.replace("\n", "")
     for place in ("report/report.html", "report/report.md", "student", "baseline", "traces"):
