@@ -186,7 +186,10 @@ def _write_cards(out: Path, results: Sequence[EvaluationResult], curves: dict[st
 
 def _print_table(console: Console, results: Sequence[EvaluationResult], problems: Sequence[Problem]) -> None:
     table = Table(
-        title="Held-out problems, greedy; syntax and data flow: strict match, macro average", box=SIMPLE_HEAD
+        title="Held-out problems, greedy (strict match, macro average)",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 0),  # the table fits a terminal of 80 columns
     )
     for column in ("problems", "student", "pass@1", "syntax", "data flow", "parsed"):
         table.add_column(column, justify="left" if column in ("problems", "student") else "right", no_wrap=True)
