@@ -1,0 +1,1 @@
+"""What goes to the Hub: folders of data sets and students, with their cards."""
