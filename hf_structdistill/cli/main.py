@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -46,6 +47,7 @@ def main() -> None:
 
 
 def _say_interrupted() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break the ending
     typer.echo("interrupted; run the same command again to continue", err=True)
 
 
