@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,6 @@ from datasets import Dataset
 from .problems.extraction import extract_code
 from .side_table import NO_PROMPT, SideTable, prompt_key
 from .structure.fingerprint import structure_fingerprint
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass

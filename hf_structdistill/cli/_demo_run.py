@@ -27,7 +27,7 @@ from ..model_card import write_student_card
 from ..problems import Problem, load_problems
 from ..problems.prompting import student_prompt
 from ..teachers import ScriptedTeacher, collect_traces, select_examples
-from ._demo_student import MAX_LENGTH, Arm, load_student, new_student, train_arm, train_tokenizer
+from ._demo_student import MAX_LENGTH, Arm, arm_card, load_student, new_student, train_arm, train_tokenizer
 from ._progress import stage_progress
 
 SFT, STRUCTURE = "SFTTrainer", "StructureAwareTrainer"
@@ -174,8 +174,6 @@ def _worked_examples(dataset: Dataset, tokenizer: Any) -> list[Any]:
 
 
 def _write_cards(out: Path, results: Sequence[EvaluationResult], curves: dict[str, Any]) -> None:
-    from ._demo_student import arm_card
-
     evaluation = json.loads((out / "report" / "results.json").read_text(encoding="utf-8"))
     for folder, result in zip(("baseline", "student"), results, strict=True):
         write_student_card(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -29,12 +29,6 @@ def structure_fingerprint(source: str | bytes, language: str = "python", size: i
         vector[code % size] += (1.0 if code & 0x80000000 else -1.0) * np.log1p(number)
     norm = float(np.linalg.norm(vector))
     return vector / norm if norm else vector
-
-
-def fingerprint_bank(sources: Iterable[str], language: str = "python", size: int = 256) -> np.ndarray:
-    """(number of sources, size) float32 fingerprints."""
-    rows = [structure_fingerprint(source, language, size) for source in sources]
-    return np.stack(rows) if rows else np.zeros((0, size), dtype=np.float32)
 
 
 def _features(tree: SyntaxTree) -> Iterator[str]:
