@@ -48,7 +48,7 @@ def ours(url: str, problems: list, concurrency: int, out: Path) -> tuple[float, 
     from hf_structdistill.teachers.inference import InferenceTeacher
 
     teacher = InferenceTeacher("m", base_url=url, token="none", concurrency=concurrency, max_tokens=512)
-    import huggingface_hub.inference._generated._async_client  # noqa: F401  (loading it is not what is measured)
+    import hf_structdistill.teachers.transport  # noqa: F401  (loading it is not what is measured)
 
     requests = [request for problem in problems for request in teacher.requests(problem)]
     by_id = {problem.id: problem for problem in problems}

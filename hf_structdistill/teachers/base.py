@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from ..problems import Problem
@@ -29,11 +30,15 @@ class Request:
     sampling: Mapping[str, Any] = field(default_factory=dict)
     sample: int = 0
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of the request, 32 hexadecimal digits."""
-        canonical = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        canonical = json.dumps(self.as_dict(), sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name; not copied, since one of these is made for every reply."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 @dataclass(frozen=True)

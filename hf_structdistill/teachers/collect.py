@@ -159,7 +159,7 @@ def _gather(
 
 
 def _reply_record(request: Request, reply: Reply) -> dict[str, Any]:
-    return {"kind": "reply", "key": request.key, "request": asdict(request), "reply": asdict(reply)}
+    return {"kind": "reply", "key": request.key, "request": request.as_dict(), "reply": dict(vars(reply))}
 
 
 def _reply(record: Mapping[str, Any]) -> Reply:

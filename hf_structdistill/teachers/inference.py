@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import queue
 import random
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 OVERLOADED = (429, 503)
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504)
 LONGEST_WAIT = 120.0  # seconds, also where an endpoint asks for more
-WORKERS_PER_CLIENT = 16  # httpx keeps 20 connections of a client open
+GROUP_SECONDS = 0.05  # replies of that long share one write to the disk
 LONGEST_REASON = 400  # characters of an endpoint's complaint
 CHARACTERS_PER_TOKEN = 3  # low on purpose: what a prompt may cost at most, before the endpoint has counted
 
@@ -111,57 +110,37 @@ class InferenceTeacher:
         waiting = [request for request, _ in requests]
         if not waiting:
             return
-        arrived: queue.Queue[Answer | BaseException | None] = queue.Queue()
-        stop = threading.Event()
-        thread = threading.Thread(target=self._run, args=(waiting, arrived, stop), daemon=True)
-        thread.start()
+        arrived: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        asking = _Asking(self, waiting, arrived.put)
+        asking.start()
         try:
-            running = True
-            while running:
-                batch: list[Answer] = []
-                item = arrived.get()
-                while isinstance(item, tuple):
-                    batch.append(item)
-                    try:
-                        item = arrived.get_nowait()
-                    except queue.Empty:
-                        break
-                if batch:
+            while not asking.over.wait(GROUP_SECONDS):
+                if batch := _drained(arrived):
                     yield batch
-                if isinstance(item, BaseException):
-                    raise item
-                running = item is not None
+            if batch := _drained(arrived):
+                yield batch
+            if asking.error is not None:
+                raise asking.error
         finally:
-            stop.set()
-            thread.join(timeout=10)
+            asking.stop.set()
+            asking.join(timeout=10)
 
-    def _run(self, waiting: list[Request], arrived: queue.Queue[Any], stop: threading.Event) -> None:
-        try:
-            asyncio.run(self._ask_all(waiting, arrived, stop))
-        except BaseException as error:  # handed to the thread that reads, which raises it
-            arrived.put(error)
-        arrived.put(None)
-
-    async def _ask_all(self, waiting: list[Request], arrived: queue.Queue[Any], stop: threading.Event) -> None:
-        from huggingface_hub import AsyncInferenceClient
+    async def ask_all(self, waiting: list[Request], arrived: Callable[[Answer], None], stop: threading.Event) -> None:
+        """Hand every answer to `arrived` as it comes in; ends early once `stop` is set."""
+        from .transport import PooledInferenceClient
 
         where = {"base_url": self.base_url} if self.base_url else {"model": self.model, "provider": self.provider}
         limit = AdaptiveLimit(self.concurrency)
         queued = iter(waiting)
-        number = min(self.concurrency, len(waiting))
-        async with contextlib.AsyncExitStack() as stack:
-            clients = [
-                await stack.enter_async_context(AsyncInferenceClient(token=self._token, timeout=self.timeout, **where))
-                for _ in range(-(-number // WORKERS_PER_CLIENT))
-            ]
+        async with PooledInferenceClient(token=self._token, timeout=self.timeout, **where) as client:
 
-            async def work(client: AsyncInferenceClient) -> None:
+            async def work() -> None:
                 for request in queued:  # shared: each worker takes the next one
                     if stop.is_set():
                         return
-                    arrived.put((request, await self._answer(client, limit, request)))
+                    arrived((request, await self._answer(client, limit, request)))
 
-            workers = [asyncio.create_task(work(clients[index % len(clients)])) for index in range(number)]
+            workers = [asyncio.create_task(work()) for _ in range(min(self.concurrency, len(waiting)))]
             watch = asyncio.create_task(_until(stop))
             done = asyncio.gather(*workers)
             try:
@@ -179,7 +158,7 @@ class InferenceTeacher:
         for attempt in range(self.retries + 1):
             started = await limit.acquire()
             if not await self._held(most):
-                await limit.release(started, overloaded=False)
+                limit.release(started, overloaded=False)
                 return Reply("", error=f"not asked: the budget is used up ({self.budget.tokens} tokens spent)")
             overloaded, retry_after = False, None
             try:
@@ -191,7 +170,7 @@ class InferenceTeacher:
                 overloaded, retry_after = trouble.overloaded, trouble.retry_after
             finally:
                 self.budget.free(*most)
-                await limit.release(started, overloaded=overloaded, retry_after=retry_after)
+                limit.release(started, overloaded=overloaded, retry_after=retry_after)
             if trouble.fatal:
                 raise InputError(trouble.reason)
             if not trouble.again:
@@ -234,6 +213,29 @@ class InferenceTeacher:
             completion_tokens=usage.completion_tokens if usage else None,
             finish_reason=choices[0].finish_reason,
         )
+
+
+class _Asking(threading.Thread):
+    """An event loop of its own for the requests; the thread that reads keeps the journal."""
+
+    def __init__(self, teacher: InferenceTeacher, waiting: list[Request], arrived: Callable[[Answer], None]) -> None:
+        super().__init__(daemon=True)
+        self._work = teacher, waiting, arrived
+        self.stop, self.over = threading.Event(), threading.Event()
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        teacher, waiting, arrived = self._work
+        try:
+            asyncio.run(teacher.ask_all(waiting, arrived, self.stop))
+        except BaseException as error:  # raised again by the thread that reads
+            self.error = error
+        finally:
+            self.over.set()
+
+
+def _drained(arrived: queue.SimpleQueue[Answer]) -> list[Answer]:
+    return [arrived.get() for _ in range(arrived.qsize())]  # one reader: what is there stays there
 
 
 def _thoughts(message: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ class Journal:
     A process killed while it wrote leaves at most one line without its end: `open` cuts that line off. A damaged
     line elsewhere is an error, since nothing here can write one.
 
-    Use as a context manager; a second process on the same file is refused.
+    Use as a context manager; a second process on the same file is refused. Threads may share it.
 
     Raises:
         InputError: the folder cannot be written, the file is damaged or in use.
@@ -32,6 +33,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._records: dict[str, dict[str, dict[str, Any]]] = {}
+        self._writing = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b")
@@ -75,16 +77,17 @@ class Journal:
         self._file.seek(0, os.SEEK_END)
 
     def append(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Write records and return once they are on disk."""
+        """Write records and return once they are on disk: one fsync, however many they are."""
         records = [dict(record) for record in records]
         if not records:
             return
         lines = b"".join(json.dumps(record, ensure_ascii=True).encode() + b"\n" for record in records)
-        self._file.write(lines)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        for record in records:
-            self._records.setdefault(record["kind"], {})[record["key"]] = record
+        with self._writing:
+            self._file.write(lines)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            for record in records:
+                self._records.setdefault(record["kind"], {})[record["key"]] = record
 
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
         return self._records.get(kind, {}).get(key)

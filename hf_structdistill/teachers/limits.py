@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 from dataclasses import dataclass
 
 from .base import Reply
@@ -23,32 +24,38 @@ class AdaptiveLimit:
         self.most = most
         self.bound = float(most)
         self.in_flight = 0
-        self._changed = asyncio.Condition()
+        self._queue: deque[asyncio.Future[None]] = deque()
         self._not_before = 0.0
         self._decreased_at = 0.0
 
     async def acquire(self) -> float:
         """Wait for a place; returns when the request starts (`time.monotonic`)."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.in_flight < max(1, int(self.bound)))
+        if self.in_flight >= max(1, int(self.bound)):
+            place = asyncio.get_running_loop().create_future()
+            self._queue.append(place)
+            await place  # whoever set it has counted us
+        else:
             self.in_flight += 1
         while (wait := self._not_before - time.monotonic()) > 0:
             await asyncio.sleep(wait + random.uniform(0, 0.05))
         return time.monotonic()
 
-    async def release(self, started: float, *, overloaded: bool, retry_after: float | None = None) -> None:
+    def release(self, started: float, *, overloaded: bool, retry_after: float | None = None) -> None:
         """Give the place back, and say how it went."""
-        async with self._changed:
-            self.in_flight -= 1
-            if overloaded:
-                if started > self._decreased_at:
-                    self.bound = max(1.0, self.bound * self.DECREASE)
-                    self._decreased_at = time.monotonic()
-                if retry_after is not None:
-                    self._not_before = max(self._not_before, time.monotonic() + retry_after)
-            else:
-                self.bound = min(float(self.most), self.bound + 1 / self.bound)
-            self._changed.notify_all()
+        self.in_flight -= 1
+        if overloaded:
+            if started > self._decreased_at:
+                self.bound = max(1.0, self.bound * self.DECREASE)
+                self._decreased_at = time.monotonic()
+            if retry_after is not None:
+                self._not_before = max(self._not_before, time.monotonic() + retry_after)
+        else:
+            self.bound = min(float(self.most), self.bound + 1 / self.bound)
+        while self._queue and self.in_flight < max(1, int(self.bound)):
+            place = self._queue.popleft()
+            if not place.cancelled():
+                self.in_flight += 1
+                place.set_result(None)
 
 
 @dataclass
