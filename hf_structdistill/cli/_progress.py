@@ -10,8 +10,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def stage_progress(title: str, stages: Mapping[str, str]) -> Iterator[Callable[[str, int, int], None]]:
-    """Yield a callback `(stage, done, total)` that draws one bar a stage, on stderr."""
+def stage_progress(
+    title: str, stages: Mapping[str, str], note: Callable[[str], str] = lambda stage: ""
+) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a callback `(stage, done, total)` that draws one bar a stage, on stderr.
+
+    Stages without a label in `stages` are not drawn. `note(stage)` is what stands at the end of its bar.
+    """
     columns = (
         TextColumn("[bold]{task.fields[title]}"),
         TextColumn("{task.description}"),
@@ -19,13 +24,16 @@ def stage_progress(title: str, stages: Mapping[str, str]) -> Iterator[Callable[[
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         tasks = {}
 
         def report(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                return
             if stage not in tasks:
-                tasks[stage] = progress.add_task(stages[stage], total=total, title=title)
-            progress.update(tasks[stage], completed=done, total=total)
+                tasks[stage] = progress.add_task(stages[stage], total=total, title=title, note="")
+            progress.update(tasks[stage], completed=done, total=total, note=note(stage))
 
         yield report
