@@ -1,4 +1,4 @@
-"""Teachers whose replies come with the problems: the generator of listops, and the seed problems' own reasoning."""
+"""Teachers whose replies come with the problems: the generators' own, and the seed problems' reasoning."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from ..problems.prompting import format_completion, student_prompt
 from .base import Answer, Reply, Request, batches
 from .trace import Trace
 
-SCRIPTED_LABEL = "scripted listops teacher"
+SCRIPTED_LABEL = "scripted teacher of generated problems"
 SEED_LABEL = "a very large language model, 2026"
 
 
 class ScriptedTeacher:
     """Writes the reasoning that a problem brings along, then the reference code.
 
-    listops problems bring numbered steps that name the intermediate variables; seed problems bring the reasoning
-    that a very large language model wrote for them. Problems without `metadata["reasoning"]` are passed over.
+    listops and the generated families bring numbered steps that name the intermediate variables; seed problems bring
+    the reasoning that a very large language model wrote for them. Problems without `metadata["reasoning"]` are
+    passed over.
 
     Args:
         mistakes: also give, as a second sample of recipe "mistake", the wrong solution that the problem brings
@@ -33,7 +34,7 @@ class ScriptedTeacher:
         return [
             Request(
                 problem_id=problem.id,
-                teacher=SCRIPTED_LABEL if problem.source == "listops" else SEED_LABEL,
+                teacher=SEED_LABEL if problem.source == "seed" else SCRIPTED_LABEL,
                 recipe=recipe,
                 messages=({"role": "user", "content": student_prompt(problem)},),
                 revision=problem.metadata.get("revision") or problem.metadata.get("content_hash"),

@@ -15,7 +15,7 @@ class Trace:
 
     Attributes:
         problem_id: the `Problem.id` it answers.
-        teacher: model id, or what the teacher is ("scripted listops teacher").
+        teacher: model id, or what the teacher is ("scripted teacher of generated problems").
         revision: commit or version of the teacher, where known.
         sampling: temperature, top_p, seed, recipe, …
         messages: the chat that was sent.

@@ -80,7 +80,7 @@ def test_the_card_tells_what_is_in_it(folder):
     assert [config["config_name"] for config in front["configs"]] == ["sft", "pairs", "traces"]
     for expected in (
         "# Traces of a test",
-        "| scripted listops teacher | forward | listops | 6 | 6 | 100.0% | 1.000 | 1.000 |",
+        "| scripted teacher of generated problems | forward | listops | 6 | 6 | 100.0% | 1.000 | 1.000 |",
         "a very large language model, 2026",
         "passed 13, failed 13",
         "Removed: **1**",
