@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for the report, the scores and the completions.")],
-    benchmark: Annotated[str, typer.Option(help="mbpp, mbpp_plus, humaneval, seed, listops, generated, or a JSONL file.")],
+    benchmark: Annotated[str, typer.Option(help="mbpp, mbpp_plus, humaneval, seed, listops, generated, or a file.")],
     model: Annotated[list[str] | None, typer.Option(help="Hub id or folder of a model or adapter; repeat.")] = None,
     samples: Annotated[Path | None, typer.Option(help="Score this samples file instead of generating.")] = None,
     problems_file: Annotated[Path | None, typer.Option(help="Read the benchmark from this file.")] = None,
