@@ -54,7 +54,7 @@ def ours(url: str, problems: list, concurrency: int, out: Path) -> tuple[float, 
     by_id = {problem.id: problem for problem in problems}
     with Journal(out / "journal.jsonl") as journal:
         started, busy = time.perf_counter(), time.process_time()
-        refused = _gather([(teacher, requests)], by_id, journal, lambda *progress: None, "replies")
+        refused = _gather([(teacher, requests)], by_id, journal, lambda *progress: None, "replies", list)
         seconds, busy = time.perf_counter() - started, time.process_time() - busy
     assert not refused, refused[0]
     return len(requests) / seconds, 1000 * busy / len(requests)

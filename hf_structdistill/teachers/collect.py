@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..problems import Problem
 from ..problems.extraction import extract_code
-from ..sandbox import verify
-from ..sandbox.verdict import Verdict
-from .base import Reply, Request, Teacher, batches
+from .base import Reply, Request, Teacher
 from .journal import Journal
+from .judging import Judge, Progress
 from .redaction import redact
 from .scores import add_scores
 from .trace import Trace
-
-Progress = Callable[[str, int, int], None]
-"""Called with a stage ("replies", "repairs", "verified"), how many are done and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +89,10 @@ def collect_traces(
 ) -> TraceSet:
     """Ask every teacher about every problem, judge each reply, and score the passing ones against the reference.
 
-    Every reply is in `out/journal.jsonl`, on disk, before it counts, and so is every verdict: after a kill at any
-    moment the same call goes on where it stopped. A changed prompt, sampling setting, teacher or revision is another
-    request; replies of other runs in the same journal stay there and are left out.
+    Replies are judged while others are on their way. Every reply is in `out/journal.jsonl`, on disk, before it
+    counts, and so is every verdict: after a kill at any moment the same call goes on where it stopped. A changed
+    prompt, sampling setting, teacher or revision is another request; replies of other runs in the same journal stay
+    there and are left out.
 
     Args:
         problems: with tests; those without get the verdict "unknown".
@@ -105,26 +102,17 @@ def collect_traces(
         progress: told how far each stage is.
 
     Raises:
-        InputError: `out` cannot be written, or another run is writing it.
+        InputError: `out` cannot be written, or another run is writing it; no sandbox on this machine.
     """
     by_id = {problem.id: problem for problem in problems}
-    report = progress or (lambda stage, done, total: None)
-    with Journal(Path(out) / "journal.jsonl") as journal:
-
-        def ask(stage: str, asked: list[tuple[Teacher, list[Request]]]) -> TraceSet:
-            requests = [request for _, part in asked for request in part]
-            resumed = sum(journal.get("reply", request.key) is not None for request in requests)
-            refused = _gather(asked, by_id, journal, report, stage)
-            records = [(request, journal.get("reply", request.key)) for request in requests]
-            traces = [_trace(request, by_id[request.problem_id], record) for request, record in records if record]
-            return TraceSet(_judge(traces, by_id, journal, workers, report), by_id, refused, resumed)
-
-        first = ask("replies", [(teacher, _each(problems, teacher.requests)) for teacher in teachers])
-        judged: dict[str, list[Trace]] = {}
-        for trace in first.traces:
-            judged.setdefault(trace.problem_id, []).append(trace)
-        again = [(t, _each(problems, lambda p, t=t: t.follow_up(p, judged.get(p.id, [])))) for t in teachers]
-        second = ask("repairs", again) if any(requests for _, requests in again) else TraceSet([], by_id)
+    report = _one_at_a_time(progress or (lambda stage, done, total: None))
+    with Journal(Path(out) / "journal.jsonl") as journal, Judge(journal, by_id, workers, report) as judge:
+        asked = [(teacher, _each(problems, teacher.requests)) for teacher in teachers]
+        first = _ask("replies", asked, by_id, journal, judge, report)
+        asked = [(teacher, _follow_ups(teacher, problems, first.traces)) for teacher in teachers]
+        second = (
+            _ask("repairs", asked, by_id, journal, judge, report) if any(r for _, r in asked) else TraceSet([], {})
+        )
     traces = add_scores(first.traces + second.traces, by_id)
     return TraceSet(traces, by_id, first.refused + second.refused, first.resumed + second.resumed)
 
@@ -133,14 +121,62 @@ def _each(problems: Iterable[Problem], requests: Callable[[Problem], Sequence[Re
     return [request for problem in problems for request in requests(problem)]
 
 
+def _follow_ups(teacher: Teacher, problems: Iterable[Problem], traces: Iterable[Trace]) -> list[Request]:
+    of_problem: dict[str, list[Trace]] = {}
+    for trace in traces:
+        of_problem.setdefault(trace.problem_id, []).append(trace)
+    return _each(problems, lambda problem: teacher.follow_up(problem, of_problem.get(problem.id, [])))
+
+
+def _ask(
+    stage: str,
+    asked: Sequence[tuple[Teacher, list[Request]]],
+    problems: Mapping[str, Problem],
+    journal: Journal,
+    judge: Judge,
+    report: Progress,
+) -> TraceSet:
+    """Replies, from the journal or the teachers, and their verdicts; no scores yet."""
+    requests = [request for _, part in asked for request in part]
+    traces: dict[str, Trace] = {}
+
+    def arrived(answered: Iterable[Request]) -> None:
+        for request in answered:
+            record = journal.get("reply", request.key)
+            assert record is not None  # on disk, or it would not count
+            traces[request.key] = _trace(request, problems[request.problem_id], record)
+            judge.add(traces[request.key])
+
+    known = [request for request in requests if journal.get("reply", request.key) is not None]
+    arrived(known)
+    refused = _gather(asked, problems, journal, report, stage, arrived)
+    judge.drain()
+    judged = [judge.judged(traces[request.key]) for request in requests if request.key in traces]
+    return TraceSet(judged, dict(problems), refused, len(known))
+
+
+def _one_at_a_time(progress: Progress) -> Progress:
+    lock = threading.Lock()
+
+    def report(stage: str, done: int, total: int) -> None:
+        with lock:
+            progress(stage, done, total)
+
+    return report
+
+
 def _gather(
     asked: Sequence[tuple[Teacher, list[Request]]],
     problems: Mapping[str, Problem],
     journal: Journal,
     report: Progress,
     stage: str,
+    arrived: Callable[[Iterable[Request]], None],
 ) -> list[tuple[Request, str]]:
-    """Have every request answered that the journal does not answer; returns those that got none, with the reason."""
+    """Have every request answered that the journal does not answer; returns those that got none, with the reason.
+
+    `arrived` is told which requests have a reply on disk.
+    """
     total = sum(len(requests) for _, requests in asked)
     open_requests = [[r for r in requests if journal.get("reply", r.key) is None] for _, requests in asked]
     done = total - sum(map(len, open_requests))
@@ -155,6 +191,7 @@ def _gather(
             journal.append(_reply_record(request, reply) for request, reply in answered)
             done += len(batch)
             report(stage, done, total)
+            arrived([request for request, _ in answered])
     return refused
 
 
@@ -186,51 +223,3 @@ def _trace(request: Request, problem: Problem, record: Mapping[str, Any]) -> Tra
         return trace
     found = extract_code(reply.text, problem.entry_point, reasoning_content=reply.reasoning_content)
     return replace(trace, reasoning=found.reasoning.strip(), code=found.code, extraction=found.status)
-
-
-def _judge(
-    traces: list[Trace],
-    problems: Mapping[str, Problem],
-    journal: Journal,
-    workers: int | None,
-    report: Progress,
-) -> list[Trace]:
-    """Give every trace its verdict; equal code for equal tests is judged once."""
-    keys = [_verdict_key(problems[trace.problem_id], trace.code) for trace in traces]
-    waiting = {
-        key: (problems[trace.problem_id], trace.code)
-        for key, trace in zip(keys, traces, strict=True)
-        if not _settled(journal.get("verdict", key), problems[trace.problem_id])
-    }
-    total = len(set(keys))
-    done = total - len(waiting)
-    report("verified", done, total)
-    for batch in batches(waiting.items()):
-        judged = [problem for _, (problem, _) in batch]
-        verdicts = verify(judged, [code for _, (_, code) in batch], workers=workers)
-        journal.append(
-            {"kind": "verdict", "key": key, **_written(verdict)}
-            for (key, _), verdict in zip(batch, verdicts, strict=True)
-        )
-        done += len(batch)
-        report("verified", done, total)
-    return [replace(trace, verdict=_verdict(journal, key)) for key, trace in zip(keys, traces, strict=True)]
-
-
-def _settled(record: Mapping[str, Any] | None, problem: Problem) -> bool:
-    # "unknown" with tests at hand means that the runner broke: judge again
-    return record is not None and (record["status"] != "unknown" or problem.tests is None)
-
-
-def _written(verdict: Verdict) -> dict[str, Any]:
-    return {name: redact(value) if isinstance(value, str) else value for name, value in asdict(verdict).items()}
-
-
-def _verdict_key(problem: Problem, code: str | None) -> str:
-    return hashlib.sha256(repr((problem.tests, problem.entry_point, code)).encode("utf-8", "replace")).hexdigest()[:32]
-
-
-def _verdict(journal: Journal, key: str) -> Verdict:
-    record = journal.get("verdict", key)
-    assert record is not None  # _judge wrote it
-    return Verdict(**{name: value for name, value in record.items() if name not in ("kind", "key")})

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from dataclasses import replace
@@ -104,6 +105,52 @@ def test_recorded_replies_of_both_forms(tmp_path, shared_data):
     assert rows[large, "backward"]["pass_rate"] == rows[large, "forward"]["pass_rate"] == 1.0
     assert 0 < rows["gpt-3.5-turbo", "forward"]["passed"] < rows["gpt-3.5-turbo", "forward"]["replies"]
     assert all(trace.code and trace.reasoning for trace in collected.traces if trace.teacher == large)
+
+
+def test_replies_are_judged_while_others_are_on_their_way(tmp_path, seed_problems):
+    passed = threading.Event()
+
+    class Slow(ScriptedTeacher):
+        """Gives its last reply only after the first ones have their verdicts."""
+
+        def replies(self, requests):
+            answers = [answer for batch in super().replies(requests) for answer in batch]
+            yield answers[:-1]
+            assert passed.wait(60), "nothing was judged before the last reply"
+            yield answers[-1:]
+
+    def progress(stage, done, total):
+        if stage == "passed" and (done, total) == (11, 11):
+            passed.set()
+
+    collected = collect_traces(seed_problems, [Slow(mistakes=False)], tmp_path, workers=1, progress=progress)
+    assert collected.statuses() == {"passed": 12}
+    kinds = [record["kind"] for record in lines(tmp_path / "journal.jsonl")]
+    assert kinds == ["reply"] * 11 + ["verdict"] * 11 + ["reply", "verdict"]
+
+
+def test_trouble_while_judging_ends_the_asking(tmp_path, seed_problems):
+    class Trouble(Exception):
+        pass
+
+    def progress(stage, done, total):
+        if stage == "verified" and threading.current_thread() is not threading.main_thread():
+            raise Trouble
+
+    asked = []
+
+    class Endless(ScriptedTeacher):
+        def replies(self, requests):
+            for batch in super().replies(requests):
+                for answer in batch:
+                    asked.append(answer)
+                    yield [answer]
+                    time.sleep(0.25)
+
+    with pytest.raises(Trouble):
+        collect_traces(seed_problems, [Endless()], tmp_path, workers=1, progress=progress)
+    assert len(asked) < 24, "went on paying for replies that nobody could judge"
+    assert not [thread for thread in threading.enumerate() if thread.name == "judge"]
 
 
 def start(out, *more):

@@ -26,6 +26,7 @@ from chat_server import request_key  # noqa: E402
 PRELOAD = [
     "hf_structdistill.teachers.collect",
     "hf_structdistill.teachers.inference",
+    "hf_structdistill.teachers.transport",
     "hf_structdistill.scoring",
     "huggingface_hub.inference._generated._async_client",
     "jinja2",
@@ -241,7 +242,8 @@ def test_killed_at_twenty_moments_nothing_is_lost_and_nothing_paid_twice(process
         assert process.is_alive(), "the run ended before it could be killed"
         process.kill()
         process.join()
-        answered = [json.loads(line) for line in journal.read_bytes().split(b"\n")[:-1]]
+        records = [json.loads(line) for line in journal.read_bytes().split(b"\n")[:-1]]
+        answered = [record for record in records if record["kind"] == "reply"]
         held = {request_key(list(r["request"]["messages"]), r["request"]["sampling"]["seed"]) for r in answered}
         time.sleep(0.08)  # what was on its way to the server has arrived
         kills.append((held, len(events(log, "arrived"))))
