@@ -16,6 +16,8 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 __all__ = [
     "DataCollatorForLanguageModeling",
     "ForwardRecorder",
+    "apply_formatting",
+    "has_formatting",
     "is_chat",
     "lm_head_logits",
     "prepare_like_training",
@@ -97,11 +99,28 @@ def _logit_scale(config: Any) -> float:
     return scaling if config.model_type == "hyperclovax" else 1 / scaling
 
 
-def prepare_like_training(trainer: Any, dataset: Dataset, name: str) -> Dataset:
-    """Tokenize and label `dataset` exactly as SFTTrainer did its training set, without packing or shuffling."""
+def has_formatting(trainer: Any) -> bool:
+    """Whether the trainer was given a `formatting_func`, which makes a plain text of each row."""
+    return trainer._formatting_func is not None
+
+
+def apply_formatting(trainer: Any, dataset: Dataset) -> Dataset:
+    """`dataset` with the `text` column that SFTTrainer's `formatting_func` makes, where one was given."""
+    make_text = trainer._formatting_func
+    return dataset.map(lambda row: {"text": make_text(row)}) if has_formatting(trainer) else dataset
+
+
+def prepare_like_training(trainer: Any, dataset: Dataset, name: str, *, mask_prompts: bool = False) -> Dataset:
+    """Tokenize and label `dataset` as SFTTrainer did its training set, in its order, neither cut nor packed.
+
+    With `mask_prompts` the unsupervised part is the prompt, whatever part of it the training supervises.
+    """
     args = trainer.args
-    shuffle, args.shuffle_dataset = args.shuffle_dataset, False
+    before = args.shuffle_dataset, args.max_length, args.assistant_only_loss, trainer.completion_only_loss
+    args.shuffle_dataset, args.max_length = False, None
+    if mask_prompts:
+        args.assistant_only_loss, trainer.completion_only_loss = False, True
     try:
         return trainer._prepare_dataset(dataset, trainer.processing_class, args, False, None, name)
     finally:
-        args.shuffle_dataset = shuffle
+        args.shuffle_dataset, args.max_length, args.assistant_only_loss, trainer.completion_only_loss = before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,11 @@ import torch
 from torch import Tensor
 
 from .compat import DataCollatorForLanguageModeling
-from .side_table import SideTable, prompt_key
+from .errors import InputError
+from .side_table import SideTable
 from .structure import Annotation, StructureAnnotator, TokenBytes
+from .structure_cache import StructureCache, content_key
+from .structure_columns import annotation_in
 
 
 @dataclass
@@ -32,14 +34,18 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
     Finds the code in each example from its token ids alone and adds its structure to TRL's batch.
 
     Code is looked for in the supervised part (labels other than -100). Packed examples (`seq_lengths`) are analysed
-    one by one. An example is analysed once and remembered, so later epochs cost a look-up.
+    one by one. An example is analysed once and remembered, whichever data-loader worker meets it again, so later
+    epochs cost a look-up. One that carries the columns of `annotate_dataset` is not analysed at all.
 
     Args:
         tokenizer: the student's tokenizer (`transformers` or `tokenizers`), byte-level BPE or SentencePiece family.
         language (`str`, *optional*, defaults to `"python"`): language of the code.
         num_ancestors (`int`, *optional*, defaults to `4`): k of `ancestor_types`.
-        side_table (`SideTable`, *optional*): wrong completions and bank rows by prompt.
+        side_table (`SideTable`, *optional*): wrong completions and bank rows by content.
         cache_size (`int`, *optional*, defaults to `20000`): examples to remember; 0 for none.
+        wrapped (`bool`, *optional*, defaults to `False`): rows without `seq_lengths` are several examples on end,
+            cut anywhere (TRL's packing "wrapped"). A new one starts after a supervised end-of-text token, and where
+            unsupervised tokens follow supervised ones.
         pad_token_id (`int`, *optional*): defaults to the tokenizer's.
         padding_free, return_position_ids, pad_to_multiple_of: as in TRL's collator.
 
@@ -61,7 +67,28 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
         | structure_counts | (3,) int64 | supervised tokens in code, bytes of code, bytes that did not parse |
 
     Raises:
-        InputError: the tokenizer's bytes cannot be recovered from its ids (WordPiece, lossy normalisers).
+        InputError: the tokenizer's bytes cannot be recovered from its ids (WordPiece, lossy normalisers), or an
+            example carries structure columns that do not fit its tokens.
+
+    Example:
+
+    ```python
+    >>> from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    >>> alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    >>> tokenizer = Tokenizer(models.BPE(vocab={letter: n for n, letter in enumerate(alphabet)}, merges=[]))
+    >>> tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    >>> tokenizer.decoder = decoders.ByteLevel()
+    >>> collator = StructureAwareDataCollator(tokenizer, num_ancestors=1)
+    >>> batch = collator([{"input_ids": tokenizer.encode("x = 1\\ny = x\\n").ids}])  # one token a byte
+    >>> batch["structure_score"]
+    tensor([[1.0000, 0.0000, 1.0000, 0.0000, 0.5000, 0.0000, 1.0000, 0.0000, 1.0000,
+             0.0000, 1.0000, 0.0000]])
+    >>> batch["variable_positions"].tolist()
+    [[0, 0], [0, 6], [0, 10]]
+    >>> batch["dataflow_uses"], batch["dataflow_sources"]
+    (tensor([[ 0, 10]]), tensor([[0]]))
+
+    ```
     """
 
     def __init__(
@@ -75,6 +102,7 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
         padding_free: bool = False,
         return_position_ids: bool = False,
         pad_to_multiple_of: int | None = None,
+        wrapped: bool = False,
     ) -> None:
         super().__init__(
             pad_token_id=_pad_token_id(tokenizer) if pad_token_id is None else pad_token_id,
@@ -84,12 +112,13 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
         )
         self.annotator = StructureAnnotator(TokenBytes.from_tokenizer(tokenizer), language, num_ancestors)
         self.num_ancestors = num_ancestors
+        self._eos_token_id = getattr(tokenizer, "eos_token_id", None)
         self.side_table = SideTable() if side_table is None else side_table
-        self.cache_size = cache_size
-        self._cache: OrderedDict[bytes, Annotation] = OrderedDict()
+        self.wrapped = wrapped
+        self.cache = StructureCache(cache_size)
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Tensor]:
-        """Collate TRL's features: `input_ids`, optional `labels`, optional `seq_lengths`."""
+        """Collate TRL's features: `input_ids`, optional `labels`, `seq_lengths` and structure columns."""
         batch = super().torch_call(examples)
         segments = self._segments(examples)
         batch.update(self._dense_keys(segments, batch["input_ids"].shape))
@@ -100,36 +129,48 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
     def annotate(self, segments: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Annotation]:
         """Structure of examples given as (ids, labels); those seen before come from the cache, the others are analysed
         together, which is faster than one by one."""
-        keys = [ids.tobytes() + (labels != -100).tobytes() for ids, labels in segments]
-        found = {key: self._cache[key] for key in keys if key in self._cache}
+        keys = [content_key(ids, labels) for ids, labels in segments]
+        found = self.cache.find(keys)
         fresh = {key: segment for key, segment in zip(keys, segments, strict=True) if key not in found}
         if fresh:
             annotations = self.annotator.annotate_batch(
                 [ids for ids, _ in fresh.values()], [labels for _, labels in fresh.values()]
             )
-            found.update(zip(fresh, annotations, strict=True))
-        for key, annotation in found.items():
-            self._cache[key] = annotation
-            self._cache.move_to_end(key)
-        while len(self._cache) > self.cache_size:
-            self._cache.popitem(last=False)
+            for key, annotation in zip(fresh, annotations, strict=True):
+                found[key] = annotation
+                self.cache.add(key, annotation)
         return [found[key] for key in keys]
 
     def _segments(self, examples: list[dict[str, Any]]) -> list[_Segment]:
-        places, parts, row_start = [], [], 0
+        places, parts, known, row_start = [], [], [], 0
         for row, example in enumerate(examples):
             ids = np.asarray(example["input_ids"], dtype=np.int64)
             labels = np.asarray(example.get("labels", ids), dtype=np.int64)
             start = 0
-            for length in example.get("seq_lengths") or [len(ids)]:
+            for length in self._lengths(example, ids, labels):
                 parts.append((ids[start : start + length], labels[start : start + length]))
                 places.append((0, row_start + start) if self.padding_free else (row, start))
+                known.append(annotation_in(example, self.num_ancestors))
                 start += length
             row_start += len(ids)
+        found = iter(self.annotate([part for part, carried in zip(parts, known, strict=True) if carried is None]))
         return [
-            _Segment(row, offset, ids, labels, structure)
-            for (row, offset), (ids, labels), structure in zip(places, parts, self.annotate(parts), strict=True)
+            _Segment(row, offset, ids, labels, next(found) if carried is None else carried)
+            for (row, offset), (ids, labels), carried in zip(places, parts, known, strict=True)
         ]
+
+    def _lengths(self, example: dict[str, Any], ids: np.ndarray, labels: np.ndarray) -> Sequence[int]:
+        """How many tokens each example of a row has."""
+        lengths = example.get("seq_lengths")
+        if lengths:
+            if sum(lengths) != len(ids):
+                raise InputError(f"seq_lengths sum to {sum(lengths)} in a row of {len(ids)} tokens; they must agree.")
+            return lengths
+        if not self.wrapped:
+            return [len(ids)]
+        supervised = labels != -100
+        ends = supervised[:-1] & ((ids[:-1] == self._eos_token_id) | ~supervised[1:])
+        return np.diff([0, *(ends.nonzero()[0] + 1), len(ids)]).tolist()
 
     def _dense_keys(self, segments: list[_Segment], shape: torch.Size) -> dict[str, Tensor]:
         rows, length = shape
@@ -162,14 +203,14 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
         divergence: list[tuple[int, int, int, int]] = []
         starts, bank_rows = [], []
         for segment in segments:
-            known = self.side_table.get(prompt_key(segment.ids, segment.labels))
-            for wrong in known.rejected:
+            for wrong in self.side_table.rejected(segment.ids, segment.labels):
                 parting = _first_parting(segment, wrong)
                 if parting is not None:
                     divergence.append(parting)
-            if segment.structure.code_start > 0:
-                starts.append((segment.row, segment.offset + segment.structure.code_start))
-                bank_rows.append(known.bank_rows)
+            start = segment.structure.code_start
+            if start > 0:
+                starts.append((segment.row, segment.offset + start))
+                bank_rows.append(self.side_table.bank_rows(segment.ids[:start]))
         return {
             "divergence": torch.tensor(divergence, dtype=torch.int64).view(-1, 4),
             "code_starts": torch.tensor(starts, dtype=torch.int64).view(-1, 2),
@@ -178,15 +219,13 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
 
 
 def _first_parting(segment: _Segment, wrong: np.ndarray) -> tuple[int, int, int, int] | None:
-    """Row, position, right token, wrong token where the segment's completion and a wrong one part."""
-    start = int(np.argmax(segment.labels != -100))
-    right = segment.ids[start:]
-    shared = min(len(right), len(wrong))
-    differs = right[:shared] != wrong[:shared]
-    if not differs.any():
-        return None  # one was cut off before they part
-    at = int(differs.argmax())
-    return segment.row, segment.offset + start + at, int(right[at]), int(wrong[at])
+    """Row, position, right token, wrong token where the segment and a wrong sequence of the same prompt part."""
+    shared = min(len(segment.ids), len(wrong))
+    differs = segment.ids[:shared] != wrong[:shared]
+    at = int(differs.argmax()) if shared else 0
+    if at == 0 or segment.labels[at] == -100:
+        return None  # one was cut off before they part, or they part where nothing is learned
+    return segment.row, segment.offset + at, int(segment.ids[at]), int(wrong[at])
 
 
 def _sparse_keys(segments: list[_Segment]) -> dict[str, Tensor]:

@@ -1,63 +1,83 @@
-"""What an example needs besides its tokens, found again by the content of its prompt.
+"""What an example needs besides its tokens, found again by its content.
 
-TRL's truncation and packing keep ids and labels only, so nothing can travel as a column: wrong completions and rows of
-the embedding bank are kept here, under a hash of the prompt's token ids.
+TRL's truncation and packing keep ids and labels only, so nothing can travel as a column. Both cut an example at its
+end, so what stands at its beginning still tells which one it is: wrong completions are kept under the prompt's token
+ids, rows of the embedding bank under the ids before the code.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-NO_PROMPT = b""
 
-
-@dataclass
-class SideEntry:
-    """Attributes:
-    rejected: token ids (1-D int64) of wrong completions of the prompt.
-    bank_rows: rows of the embedding bank that solve the prompt's problem, the reference first.
-    """
-
-    rejected: list[np.ndarray] = field(default_factory=list)
-    bank_rows: list[int] = field(default_factory=list)
-
-
-_EMPTY = SideEntry()
-
-
-def prompt_key(input_ids: np.ndarray, labels: np.ndarray) -> bytes:
-    """Hash of the leading unsupervised ids; `NO_PROMPT` where the example has none or is all prompt."""
-    supervised = labels != -100
-    length = int(np.argmax(supervised)) if supervised.any() else 0
-    if length == 0:
-        return NO_PROMPT
-    prompt = np.ascontiguousarray(input_ids[:length], dtype=np.int64)
-    return hashlib.blake2b(prompt.tobytes(), digest_size=16).digest()
+def ids_key(ids: np.ndarray) -> bytes:
+    """16 bytes that stand for a sequence of token ids."""
+    return hashlib.blake2b(np.ascontiguousarray(ids, dtype=np.int64), digest_size=16).digest()
 
 
 class SideTable:
-    """Prompt key -> `SideEntry`."""
+    """Wrong completions by prompt, bank rows by what stands before the code."""
 
     def __init__(self) -> None:
-        self._entries: dict[bytes, SideEntry] = {}
+        self._rejected: dict[bytes, list[np.ndarray]] = {}
+        self._prompt_lengths: list[int] = []
+        self._bank_rows: dict[bytes, list[int]] = {}
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._rejected) + len(self._bank_rows)
 
-    def get(self, key: bytes) -> SideEntry:
-        """The entry of a prompt; an empty one where nothing is known."""
-        return self._entries.get(key, _EMPTY)
+    def add_prompt(self, prompt: np.ndarray, rejected: Iterable[np.ndarray] = ()) -> None:
+        """Enter a prompt with the whole token sequences (prompt included) of its wrong completions.
 
-    def add(self, key: bytes, *, rejected: Iterable[np.ndarray] = (), bank_rows: Iterable[int] = ()) -> None:
-        """Add to the entry of a prompt; duplicates are kept once."""
-        if key == NO_PROMPT:
+        Prompts without any are entered too: one may begin with another's text.
+        """
+        if len(prompt) == 0:
             return
-        entry = self._entries.setdefault(key, SideEntry())
+        known = self._rejected.setdefault(ids_key(prompt), [])
+        if len(prompt) not in self._prompt_lengths:
+            self._prompt_lengths = sorted([*self._prompt_lengths, len(prompt)])
         for ids in rejected:
-            if not any(np.array_equal(ids, known) for known in entry.rejected):
-                entry.rejected.append(ids)
-        entry.bank_rows.extend(row for row in bank_rows if row not in entry.bank_rows)
+            if not any(np.array_equal(ids, other) for other in known):
+                known.append(ids)
+
+    def rejected(self, ids: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+        """Whole sequences of the wrong completions of an example's prompt.
+
+        The prompt is what is unsupervised at the beginning, where that is known; else (the prompt is supervised too,
+        or an earlier turn is) the longest known one that the example begins with.
+        """
+        if not self._rejected or len(ids) == 0:
+            return []
+        unsupervised = int(np.argmax(labels != -100))
+        found: list[np.ndarray] = []
+        for length, key in self._prefixes(ids):
+            if key not in self._rejected or length < unsupervised:
+                continue
+            found = self._rejected[key]
+            if length == unsupervised:
+                break
+        return found
+
+    def _prefixes(self, ids: np.ndarray) -> Iterator[tuple[int, bytes]]:
+        """Lengths of known prompts, ascending, and the key of as many of the example's first ids."""
+        digest, done = hashlib.blake2b(digest_size=16), 0
+        ids = np.ascontiguousarray(ids, dtype=np.int64)
+        for length in self._prompt_lengths:
+            if length > len(ids):
+                return
+            digest.update(ids[done:length])
+            done = length
+            yield length, digest.digest()
+
+    def add_solution(self, before_code: np.ndarray, rows: Iterable[int]) -> None:
+        """Enter the bank rows that solve the problem of an example, its own first, by its ids before the code."""
+        if len(before_code):
+            known = self._bank_rows.setdefault(ids_key(before_code), [])
+            known.extend(row for row in rows if row not in known)
+
+    def bank_rows(self, before_code: np.ndarray) -> list[int]:
+        """Rows of the bank for an example, empty where nothing is known."""
+        return self._bank_rows.get(ids_key(before_code), []) if self._bank_rows else []

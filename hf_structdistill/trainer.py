@@ -13,7 +13,7 @@ from datasets import Dataset, IterableDataset
 from torch import Tensor, nn
 from trl import SFTTrainer
 
-from .compat import ForwardRecorder, is_chat, lm_head_logits, prepare_like_training, unwrap
+from .compat import ForwardRecorder, is_chat, lm_head_logits, unwrap
 from .data_collator import StructureAwareDataCollator
 from .errors import InputError
 from .heads import HeadsCallback, load_heads, save_heads
@@ -31,7 +31,7 @@ from .losses import (
 )
 from .model_card import training_curves, write_student_card
 from .side_table import SideTable
-from .supervision import Bank, add_bank_rows, add_mutants, add_rejected, rejected_rows
+from .supervision import learn_rejected, learn_solutions
 from .training_args import StructureAwareConfig
 
 logger = logging.getLogger(__name__)
@@ -131,6 +131,7 @@ class StructureAwareTrainer(SFTTrainer):
             padding_free=theirs.padding_free,
             return_position_ids=theirs.return_position_ids,
             pad_to_multiple_of=theirs.pad_to_multiple_of,
+            wrapped=self.args.packing and self.args.packing_strategy == "wrapped",
         )
 
     def _build_objectives(self, raw_dataset: Any) -> None:
@@ -153,34 +154,17 @@ class StructureAwareTrainer(SFTTrainer):
         if args.divergence_coef and self._learn_rejected(raw_dataset):
             add(PathwayDivergence(args.divergence_margin), args.divergence_coef)
         if args.alignment_coef or args.embedding_coef:
-            bank = self._build_bank(raw_dataset)
+            bank = torch.from_numpy(learn_solutions(self, raw_dataset).vectors)
             if args.alignment_coef:
                 add(ProblemSolutionAlignment(width, bank, args.structure_temperature), args.alignment_coef)
             if args.embedding_coef:
                 add(EmbeddingCosine(width, bank), args.embedding_coef)
 
     def _learn_rejected(self, raw_dataset: Any) -> bool:
-        rows = rejected_rows(raw_dataset) if isinstance(raw_dataset, Dataset) else None
-        if rows is None:
+        found = learn_rejected(self, raw_dataset)
+        if not found:
             logger.info("divergence_coef is set but the data set has no `rejected` completions: the term is off.")
-            return False
-        add_rejected(self.side_table, prepare_like_training(self, rows, "rejected"))
-        return True
-
-    def _build_bank(self, raw_dataset: Any) -> Tensor:
-        columns = getattr(raw_dataset, "column_names", None) or []
-        if not isinstance(raw_dataset, Dataset) or not {"prompt", "completion"} <= set(columns):
-            raise InputError(
-                "alignment_coef and embedding_coef need a finite prompt-completion data set, whose solutions make the "
-                f"embedding bank; found columns {columns}. Set both to 0.0, or give `prompt` and `completion`."
-            )
-        pairs = raw_dataset.select_columns(["prompt", "completion"])
-        bank = Bank(self.args.structure_language)
-        if not add_bank_rows(self.side_table, prepare_like_training(self, pairs, "bank"), bank):
-            raise InputError("No completion of the training set holds code after a prompt: the bank would be empty.")
-        if "rejected" in columns:
-            add_mutants(raw_dataset["rejected"], bank)
-        return torch.from_numpy(bank.matrix())
+        return found
 
     def _report_coverage(self) -> None:
         if isinstance(self.train_dataset, IterableDataset):

@@ -69,7 +69,19 @@ class StructureAwareConfig(SFTConfig):
         structure_temperature (`float`, *optional*, defaults to `0.1`):
             Temperature of the alignment's InfoNCE.
         structure_cache_size (`int`, *optional*, defaults to `20000`):
-            Number of examples whose analysed structure the collator remembers; `0` turns the cache off.
+            Number of examples whose analysed structure the collator remembers, in a temporary file that all
+            data-loader workers share; `0` turns the cache off.
+
+        > Parameters that control the bank of solutions (alignment and embedding cosine)
+
+        alignment_encoder (`str`, *optional*, defaults to `"fingerprint"`):
+            What embeds the solutions: `"fingerprint"` (their structure, no model needed), the id of a code encoder on
+            the Hub such as `microsoft/codebert-base`, or a folder with one.
+        alignment_encoder_revision (`str`, *optional*):
+            Branch, tag or commit of the encoder on the Hub.
+        alignment_bank (`str`, *optional*):
+            Folder of a bank made by `structdistill embed`, or where to keep the one made on first use. By default the
+            fingerprints are made anew, and the bank of an encoder is kept in `output_dir`.
     """
 
     structure_weight: float = field(
@@ -102,6 +114,16 @@ class StructureAwareConfig(SFTConfig):
     structure_temperature: float = field(default=0.1, metadata={"help": "Temperature of the alignment's InfoNCE."})
     structure_cache_size: int = field(
         default=20_000, metadata={"help": "Number of examples whose structure the collator remembers; 0: none."}
+    )
+    alignment_encoder: str = field(
+        default="fingerprint",
+        metadata={"help": "What embeds the solutions: 'fingerprint', or a code encoder (id on the Hub, or folder)."},
+    )
+    alignment_encoder_revision: str | None = field(
+        default=None, metadata={"help": "Branch, tag or commit of the encoder on the Hub."}
+    )
+    alignment_bank: str | None = field(
+        default=None, metadata={"help": "Folder of the bank of solutions that `structdistill embed` made."}
     )
 
     def __post_init__(self) -> None:
