@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 PAPER = "Reasoning Distillation and Structural Alignment for Improved Code Generation, 2025, arXiv 2510.17598"
 CURVES_FILE = "training_curves.png"
+FACTS_FILE = "card_facts.json"  # what a card was made from; stays in the folder, for `structdistill publish`
+RESULTS_FOLDER = ".eval_results"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _SCORES = (("dataflow_match_macro", "Data-flow match"), ("syntax_match_macro", "Syntax match"))
 # Where things lie and what opens doors are no hyper-parameters.
@@ -41,14 +44,18 @@ def write_student_card(
     example_prompt: str = "Write a function `add(a, b)` that returns the sum of two numbers.\n\n",
     license: str | None = None,
     repo_id: str | None = None,
+    quantization: str | None = None,
+    merged_dtype: str | None = None,
+    versions: Mapping[str, str] | None = None,
 ) -> Path:
     """Write README.md, the curves and the evaluation results into a student's folder.
 
     Args:
         folder: where the model or adapter was saved.
         name: title of the card; the folder's name by default.
-        base_model: Hub id of the base. A local path is not named (it means nothing to a reader and may tell what it
-            should not); None says that the student was trained from scratch.
+        base_model: Hub id of the base. Of a local path only the last part is told, in the text; None says that the
+            student was trained from scratch, "" that nothing is known.
+        base_revision: commit of the base.
         datasets: Hub ids or descriptions of the training data; local paths are shortened to their last part.
         objectives: what was optimised: objects with `name`, `citation`, `get_config_dict()`, or mappings with the
             keys name, citation, config.
@@ -58,9 +65,13 @@ def write_student_card(
         result_name: which student of an evaluation this is; by default the one called `name`, else the last.
         prompt_format: `"plain"` or `"chat"`: how a prompt must be given; `structdistill evaluate` reads it.
         repo_id: Hub id that the usage snippet names.
+        quantization: what the base was held in during training ("4-bit (nf4)"), if not in 16 or 32 bits.
+        merged_dtype: what an adapter was merged into its base in.
+        versions: of the libraries; by default the installed ones.
 
     Returns:
-        path of README.md.
+        path of README.md. Beside it lies `card_facts.json`, from which [`read_card_facts`] gives these arguments
+        again.
 
     Raises:
         InputError: the folder does not exist.
@@ -76,6 +87,25 @@ def write_student_card(
     described = [_describe_objective(objective) for objective in objectives]
     if hyperparameters is not None and not isinstance(hyperparameters, Mapping):
         hyperparameters = changed_settings(hyperparameters)
+    shown_settings = _presentable(hyperparameters or {})
+    shown_data = [dataset if is_hub_id(dataset) else _last_part(dataset) for dataset in datasets]
+    local_base = Path(base_model).name if base_model and not hub_base else None
+    facts = {
+        "base_model": f"./{local_base}" if local_base else base_model,  # a bare name would read as a Hub id
+        "base_revision": base_revision if hub_base else None,
+        "datasets": shown_data,
+        "objectives": described,
+        "hyperparameters": shown_settings,
+        "curves": dict(curves or {}),
+        "evaluations": list(evaluations),
+        "result_name": result_name,
+        "prompt_format": prompt_format,
+        "example_prompt": example_prompt,
+        "license": license,
+        "quantization": quantization,
+        "versions": dict(versions or _versions()),
+    }
+    (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
     text = render_template(
         "student.md.jinja",
         metadata=_metadata(name, hub_base, datasets, models, is_adapter, prompt_format, license),
@@ -83,22 +113,34 @@ def write_student_card(
         repo_id=repo_id or name,
         base_model=hub_base,
         base_revision=base_revision if hub_base else None,
+        local_base=local_base,
         from_scratch=base_model is None,
+        quantization=quantization,
+        merged_dtype=merged_dtype,
         is_adapter=is_adapter,
         datasets=[_public_name(dataset) for dataset in datasets],
         objectives=described,
         citations=list(dict.fromkeys([PAPER, *(o["citation"] for o in described if o["citation"])])),
-        hyperparameters=_presentable(hyperparameters or {}),
+        hyperparameters=shown_settings,
         curves_file=CURVES_FILE if has_curves else None,
         evaluations=[_evaluation_rows(facts, entry) for facts, entry in models],
         prompt_format=prompt_format,
         example_prompt=repr(example_prompt),
-        versions=_versions(),
+        versions=facts["versions"],
     )
     path = folder / "README.md"
     path.write_text(text, encoding="utf-8")
     _write_eval_results(folder, models)
     return path
+
+
+def read_card_facts(folder: str | Path) -> dict[str, Any]:
+    """The arguments of [`write_student_card`] that the card in `folder` was written with; empty where unknown."""
+    path = Path(folder) / FACTS_FILE
+    if not path.is_file():
+        return {}
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    return {key: value for key, value in facts.items() if value is not None or key == "base_model"}
 
 
 def is_hub_id(name: str) -> bool:
@@ -130,6 +172,19 @@ def changed_settings(args: Any) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return getattr(value, "value", value)  # enumerations
+
+
+def describe_quantization(config: Any) -> str | None:
+    """What a model's configuration says its weights are held in: "4-bit (nf4)", "8-bit"; None for 16 or 32 bits."""
+    found = getattr(config, "quantization_config", None)
+    if found is None:
+        return None
+    settings = found if isinstance(found, Mapping) else found.to_dict()
+    if settings.get("load_in_4bit") or settings.get("_load_in_4bit"):
+        return f"4-bit ({settings.get('bnb_4bit_quant_type', 'fp4')})"
+    if settings.get("load_in_8bit") or settings.get("_load_in_8bit"):
+        return "8-bit"
+    return str(getattr(settings.get("quant_method"), "value", settings.get("quant_method")))
 
 
 _NOT_CURVES = {"epoch", "step", "num_tokens", "learning_rate", "grad_norm", "structure_strength"}
@@ -253,8 +308,8 @@ def _write_eval_results(folder: Path, models: Sequence[tuple[Mapping[str, Any], 
             notes=f"pass@1 in percent, {counts['problems_judged']} problems of split {facts.get('split') or 'all'}, "
             f"95% interval {100 * low:.1f} to {100 * high:.1f}",
         )
-        (folder / ".eval_results").mkdir(exist_ok=True)
-        path = folder / ".eval_results" / f"{re.sub(r'[^a-z0-9_]+', '_', str(facts['benchmark']).lower())}.yaml"
+        (folder / RESULTS_FOLDER).mkdir(exist_ok=True)
+        path = folder / RESULTS_FOLDER / f"{re.sub(r'[^a-z0-9_]+', '_', str(facts['benchmark']).lower())}.yaml"
         path.write_text(yaml.safe_dump(eval_result_entries_to_yaml([result]), sort_keys=False), encoding="utf-8")
 
 
@@ -286,6 +341,8 @@ def _evaluation_rows(facts: Mapping[str, Any], entry: Mapping[str, Any]) -> dict
 
 def _describe_objective(objective: Any) -> dict[str, Any]:
     if isinstance(objective, Mapping):
+        if "settings" in objective:
+            return dict(objective)  # described before
         name, citation, config = objective["name"], objective.get("citation"), objective.get("config") or {}
     else:
         name, citation = objective.name, getattr(objective, "citation", None)

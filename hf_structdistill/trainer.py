@@ -17,6 +17,7 @@ from .compat import ForwardRecorder, is_chat, lm_head_logits, unwrap
 from .data_collator import StructureAwareDataCollator
 from .errors import InputError
 from .heads import HeadsCallback, load_heads, save_heads
+from .hub.training import PushesToHub
 from .losses import (
     AstPath,
     DataflowPointer,
@@ -29,7 +30,7 @@ from .losses import (
     schedule_factor,
     target_mask,
 )
-from .model_card import training_curves, write_student_card
+from .model_card import describe_quantization, training_curves, write_student_card
 from .side_table import SideTable
 from .supervision import learn_rejected, learn_solutions
 from .training_args import StructureAwareConfig
@@ -52,7 +53,7 @@ STRUCTURE_KEYS = (
 )
 
 
-class StructureAwareTrainer(SFTTrainer):
+class StructureAwareTrainer(PushesToHub, SFTTrainer):
     """
     A drop-in for [`~trl.SFTTrainer`] whose loss knows the structure of the code in the completions.
 
@@ -329,6 +330,7 @@ class StructureAwareTrainer(SFTTrainer):
             curves=training_curves(self.state.log_history),
             prompt_format="chat" if self._trained_on_chat else "plain",
             repo_id=self.hub_model_id,
+            quantization=describe_quantization(config),
         )
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------

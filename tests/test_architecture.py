@@ -30,9 +30,9 @@ ROOMS = [
     "supervision",
     "heads",
     "model_card",
+    "hub",
     "trainer",
     "evaluation",
-    "hub",
     "cli",
 ]
 LIGHT = ("structure", "scoring", "problems", "sandbox")

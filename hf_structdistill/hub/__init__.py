@@ -1,1 +1,1 @@
-"""What goes to the Hub: folders of data sets and students, with their cards."""
+"""What goes to the Hub, and how: traces, students and metrics, one commit each."""

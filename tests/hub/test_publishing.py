@@ -1,0 +1,222 @@
+"""`structdistill publish` against the loopback Hub: one commit, again nothing, and every failure on the way there."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from .conftest import OTHER, READ, WRITE
+
+COMMIT = r"/commit/main$"
+
+
+def one_line(done, *words):
+    """A refusal: exit code 2, one line that says the words, no token."""
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    for word in words:
+        assert word in line
+    for token in (WRITE, READ, OTHER):
+        assert token not in done.stdout + done.stderr
+    return line
+
+
+def good(done):
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert WRITE not in done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def student(base, tmp_path_factory):
+    """A student's folder as a training leaves it, with everything that must not be published."""
+    folder = tmp_path_factory.mktemp("run") / "student"
+    shutil.copytree(base, folder)
+    (folder / "training_args.bin").write_bytes(b"pickle")
+    (folder / "optimizer.pt").write_bytes(b"pickle")
+    (folder / "structure_heads.safetensors").write_bytes(b"heads")
+    (folder / "training_log.json").write_text("{}")
+    (folder / "checkpoint-2").mkdir()
+    (folder / "checkpoint-2" / "model.safetensors").write_bytes(b"older")
+    (folder / "runs").mkdir()
+    (folder / "runs" / "events").write_bytes(b"events")
+    return folder
+
+
+@pytest.fixture
+def variant(student, tmp_path):
+    """The student with weights that the Hub has never seen."""
+    shutil.copytree(student, tmp_path / "student")
+    with (tmp_path / "student" / "model.safetensors").open("r+b") as file:
+        file.seek(-8, os.SEEK_END)
+        file.write(os.urandom(8))
+    return tmp_path / "student"
+
+
+@pytest.mark.parametrize("xet", [{}, {"HF_HUB_DISABLE_XET": "1"}], ids=["xet", "lfs"])
+def test_one_commit_and_then_none(hub, variant, xet):
+    student = variant
+    name = f"me/once-{len(xet)}"
+    hub.log()
+    listed = good(hub.publish("student", student, "--repo", name, "--dry-run"))
+    assert not [r for r in hub.log() if r["method"] in ("POST", "PUT")]
+    said = good(hub.publish("student", student, "--repo", name, **xet))
+    used = {r["path"].split("/")[1] for r in hub.log() if r["method"] in ("POST", "PUT")}
+    assert ("_cas" in used, "_storage" in used) == (not xet, bool(xet))
+    stored = hub.repo("model", name)
+    assert stored["private"] and stored["commits"] == ["initial commit", "Publish student student"]
+    own = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert set(stored["files"]) == {".gitattributes", "README.md", *own}
+    for text in (listed, said):
+        assert "upload     model.safetensors" in text
+        for left in ("training_args.bin", "optimizer.pt", "structure_heads", "checkpoint-2/", "runs/", "training_log"):
+            assert f"left out   {left}" in text
+    assert "unchanged" in good(hub.publish("student", student, "--repo", name, **xet)).splitlines()[-1]
+    assert len(hub.repo("model", name)["commits"]) == 2
+    opened = good(hub.publish("student", student, "--repo", name, "--public"))
+    assert "(public)" in opened and not hub.repo("model", name)["private"]
+    assert len(hub.repo("model", name)["commits"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("token", "repo", "words"),
+    [
+        (None, "me/x", ["hf auth login", "found none"]),
+        (READ, "me/x", ["hf auth login", "only read"]),
+        ("hf_" + "z" * 34, "me/x", ["hf auth login", "not accept"]),
+        (OTHER, "me/x", ["hf auth login", "may not write to 'me/x'"]),
+        (WRITE, "me/not@name", ["NAMESPACE/NAME"]),
+    ],
+    ids=["none", "read-only", "unknown", "somebody else's", "bad name"],
+)
+def test_refusals_are_one_line(hub, student, token, repo, words):
+    one_line(hub.publish("student", student, "--repo", repo, token=token), *words)
+
+
+def test_a_token_from_another_variable(hub, student):
+    arguments = ("student", student, "--repo", "me/other-variable", "--token-from-env", "MY_TOKEN", "--dry-run")
+    good(hub.publish(*arguments, token=None, MY_TOKEN=WRITE))
+    one_line(hub.publish(*arguments, token=WRITE), "MY_TOKEN")
+
+
+def test_nobody_there(hub, student):
+    done = hub.publish("student", student, "--repo", "me/x", HF_ENDPOINT="http://127.0.0.1:9")
+    one_line(done, "http://127.0.0.1:9", "does not answer")
+
+
+FAILURES = {
+    "before the commit": [
+        ("POST", "/preupload/", "status", {"status": 500}),
+        ("PUT", "/_storage/", "disconnect", {}),
+    ],
+    "of the commit": [
+        ("POST", COMMIT, "disconnect", {}),
+        ("POST", COMMIT, "answer_lost", {}),
+        ("POST", COMMIT, "status", {"status": 503, "headers": {"Retry-After": "0"}}),
+        ("POST", COMMIT, "status", {"status": 429, "headers": {"Retry-After": "1"}}),
+        ("POST", COMMIT, "status", {"status": 409, "headers": {"Retry-After": "0"}}),
+    ],
+    "of Xet": [
+        ("GET", "/xet-write-token/", "status", {"status": 500}),
+        ("POST", "/_cas/v1/xorbs/", "status", {"status": 500}),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_passing_failures_end_in_one_commit(hub, variant, name):
+    """Each failure once, one after the other, within one publishing."""
+    repo = f"me/failure-{list(FAILURES).index(name)}"
+    for method, path, kind, facts in FAILURES[name]:
+        hub.fail(method, path, kind, **facts)
+    good(hub.publish("student", variant, "--repo", repo, **({} if "Xet" in name else {"HF_HUB_DISABLE_XET": "1"})))
+    assert hub.pending() == []
+    assert hub.repo("model", repo)["commits"] == ["initial commit", "Publish student student"]
+
+
+def test_a_failure_that_lasts_is_said_in_one_line(hub, student):
+    hub.fail("POST", "/me/lasting/commit/main", status=403, times=1)
+    one_line(hub.publish("student", student, "--repo", "me/lasting"), "may not write")
+    hub.fail("POST", "/me/lasting/commit/main", status=429, headers={"Retry-After": "3600"}, times=1)
+    one_line(hub.publish("student", student, "--repo", "me/lasting"), "status 429")
+    assert hub.repo("model", "me/lasting")["commits"] == ["initial commit"]
+
+
+def test_a_moved_head_is_read_again(hub, traces):
+    good(hub.publish("traces", traces, "--repo", "me/moving"))
+    mine = "# My traces\n\nMy own words.\n"
+    race = {"kind": "dataset", "id": "me/moving", "files": {"README.md": mine, "sft/old.parquet": "x"}}
+    hub.commit(**race)  # the card must be written again; meanwhile it moves once more
+    race["files"] = {"README.md": mine + "More of them.\n", "notes.txt": "keep"}
+    hub.fail("POST", "/me/moving/commit/main", "race", commit=race)
+    said = good(hub.publish("traces", traces, "--repo", "me/moving"))
+    stored = hub.repo("dataset", "me/moving")
+    assert stored["commits"][-2:] == ["by hand", "Publish traces traces"]
+    assert "delete     sft/old.parquet" in said and "sft/old.parquet" not in stored["files"]
+    assert "notes.txt" in stored["files"]
+    card = hub.read("dataset", "me/moving", "README.md")
+    assert "My own words.\nMore of them." in card
+    assert card.count("structdistill: begin pass-rates") == 1
+
+
+@pytest.mark.parametrize("xet", [{}, {"HF_HUB_DISABLE_XET": "1"}], ids=["xet", "lfs"])
+def test_killed_in_mid_upload(hub, student, variant, xet):
+    """kill -9: the previous revision stays; the same command finishes the work."""
+    repo, upload = f"me/killed-{len(xet)}", ("PUT", "/_storage/") if xet else ("POST", "/_cas/v1/xorbs/")
+    good(hub.publish("student", student, "--repo", repo, **xet))
+    before = hub.repo("model", repo)
+    hub.fail(*upload, "pause", seconds=10)
+    command = [sys.executable, "-c", "from hf_structdistill.cli import main; main()", "publish", "student"]
+    process = subprocess.Popen(
+        [*command, str(variant), "--repo", repo], env=hub.environment(**xet), stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while hub.pending():  # until the upload is under way
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert hub.repo("model", repo) == before
+    good(hub.publish("student", variant, "--repo", repo, **xet))
+    assert len(hub.repo("model", repo)["commits"]) == len(before["commits"]) + 1
+
+
+def test_only_safetensors(hub, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
+    one_line(hub.publish("student", tmp_path, "--repo", "me/x"), "safetensors", "pytorch_model.bin")
+
+
+def test_a_missing_shard_is_named(hub, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-00001-of-00002.safetensors"}}')
+    one_line(hub.publish("student", tmp_path, "--repo", "me/x"), "model-00001-of-00002.safetensors")
+
+
+def test_a_token_in_a_file_is_never_sent(hub, student, tmp_path):
+    shutil.copytree(student, tmp_path / "student")
+    (tmp_path / "student" / "tokenizer_config.json").write_text(f'{{"auth": "{WRITE}"}}')
+    one_line(hub.publish("student", tmp_path / "student", "--repo", "me/leak"), "tokenizer_config.json")
+
+
+def test_leftovers_of_another_kind_of_student_go(hub, student, tmp_path):
+    """After an adapter, a whole model: an adapter_config.json left there would be loaded on top of it."""
+    good(hub.publish("student", student, "--repo", "me/kinds"))
+    stale = {"adapter_config.json": "{}", "adapter_model.safetensors": "x", "LICENSE": "mine", "demo.py": "mine"}
+    hub.commit("model", "me/kinds", stale)
+    said = good(hub.publish("student", student, "--repo", "me/kinds"))
+    assert "delete     adapter_config.json" in said and "delete     adapter_model.safetensors" in said
+    assert {"LICENSE", "demo.py"} < set(hub.repo("model", "me/kinds")["files"])
+
+
+def test_traces_folder(hub, traces, tmp_path):
+    said = good(hub.publish("traces", traces, "--repo", "me/traces"))
+    assert "left out   journal" in said
+    stored = hub.repo("dataset", "me/traces")
+    assert stored["private"] and not [path for path in stored["files"] if "journal" in path]
+    assert 'load_dataset("me/traces", "sft", split="train")' in hub.read("dataset", "me/traces", "README.md")
+    one_line(hub.publish("traces", tmp_path, "--repo", "me/x"), "README.md")
