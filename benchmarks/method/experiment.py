@@ -1,0 +1,135 @@
+"""One run: make the data, train one student with one arm, let it solve held-out problems, score them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from hf_structdistill.problems import Problem, load_problems
+from hf_structdistill.problems.prompting import format_completion, student_prompt
+
+from .errors import wrong_variable_errors
+from .setting import Run, Setting
+
+MAX_LENGTH = 640
+MAX_NEW_TOKENS = 384
+
+
+def rows_of(setting: Setting, rejected: bool) -> list[dict[str, str]]:
+    """Training examples: prompt, completion and, for arms that compare pathways, the failing mutant."""
+    rows = []
+    for problem in load_problems(setting.problems, split="train", size=setting.train_size, seed=setting.data_seed):
+        reasoning = problem.metadata["reasoning"] if setting.reasoning else ""
+        row = {"prompt": student_prompt(problem), "completion": format_completion(reasoning, str(problem.reference))}
+        if rejected:
+            row["rejected"] = format_completion(reasoning, problem.metadata["wrong_solution"])
+        rows.append(row)
+    return rows
+
+
+def perform(run: Run) -> dict[str, Any]:
+    """Train and evaluate; returns the row of the ledger."""
+    started = time.perf_counter()
+    model, tokenizer, logs = train(run)
+    trained = time.perf_counter()
+    problems = load_problems(
+        run.setting.problems, split=run.split, size=run.setting.test_size, seed=run.setting.data_seed
+    )
+    scores = evaluate(model, tokenizer, problems)
+    return {
+        "key": run.key,
+        **asdict(run),
+        "scores": scores,
+        "train_seconds": round(trained - started, 1),
+        "evaluation_seconds": round(time.perf_counter() - trained, 1),
+        "log": [{k: v for k, v in entry.items() if isinstance(v, float | int)} for entry in logs],
+    }
+
+
+def train(run: Run) -> tuple[Any, Any, list[dict[str, float]]]:
+    """Train a fresh student; in every arm the same seed gives the same first weights and order of the data."""
+    import transformers
+    from datasets import Dataset, disable_progress_bars
+    from transformers.trainer_callback import PrinterCallback
+    from trl import SFTConfig, SFTTrainer
+
+    from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
+
+    from .students import new_student, train_tokenizer
+
+    disable_progress_bars()
+    transformers.utils.logging.set_verbosity_error()
+    rows = rows_of(run.setting, run.arm.rejected)
+    tokenizer = train_tokenizer([row["prompt"] + row["completion"] for row in rows])
+    model = new_student(tokenizer, run.setting, run.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        shared = training_settings(run, folder)
+        if run.arm.settings is None:
+            kind, args = SFTTrainer, SFTConfig(**shared)
+        else:
+            kind, args = StructureAwareTrainer, StructureAwareConfig(**shared, **run.arm.settings)
+        trainer = kind(model=model, args=args, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    return model, tokenizer, trainer.state.log_history
+
+
+def training_settings(run: Run, folder: str) -> dict[str, Any]:
+    """What all arms share."""
+    return dict(
+        output_dir=folder,
+        num_train_epochs=run.setting.epochs,
+        per_device_train_batch_size=run.setting.batch_size,
+        learning_rate=run.learning_rate,
+        adam_beta2=0.95,
+        lr_scheduler_type="cosine",
+        warmup_steps=0.05,
+        weight_decay=0.1,
+        max_length=MAX_LENGTH,
+        activation_checkpointing=False,
+        bf16=False,
+        use_cpu=True,
+        logging_steps=0.05,
+        save_strategy="no",
+        disable_tqdm=True,
+        report_to="none",
+        seed=run.seed,
+        **run.extra,
+    )
+
+
+def evaluate(model: Any, tokenizer: Any, problems: Sequence[Problem]) -> dict[str, Any]:
+    """Greedy completions of held-out problems and what they are worth."""
+    from hf_structdistill.evaluation import generate_completions, score_completions
+
+    prompts = [student_prompt(problem) for problem in problems]
+    completions = generate_completions(model, tokenizer, prompts, max_new_tokens=MAX_NEW_TOKENS, batch_size=64)
+    result = score_completions(problems, completions, name="student", workers=1)
+    codes = [record.code for record in result.records]
+    passed = [record.verdict.passed for record in result.records]
+    repairable = wrong_variable_errors(problems, codes, passed)
+    failures = len(passed) - sum(passed)
+    return {
+        "pass@1": sum(passed) / len(passed),
+        "parse_rate": result.parse_rate,
+        "wrong_variable_errors": sum(repairable),
+        "wrong_variable_share": sum(repairable) / failures if failures else None,
+        **{
+            f"{mode}_{name}": scores[name]
+            for mode, scores in result.scores.items()
+            for name in ("syntax_match_macro", "syntax_match_corrected", "dataflow_match_macro",
+                         "dataflow_match_corrected")
+        },
+        # one character a problem, in the order of `load_problems`
+        "passed": "".join(str(int(ok)) for ok in passed),
+        "wrong_variable": "".join(str(int(wrong)) for wrong in repairable),
+        "depth_pass@1": _share(passed, [problem.metadata["novelty"] == "depth" for problem in problems]),
+    }  # fmt: skip
+
+
+def _share(passed: Sequence[bool], chosen: Sequence[bool]) -> float | None:
+    kept = [ok for ok, keep in zip(passed, chosen, strict=True) if keep]
+    return sum(kept) / len(kept) if kept else None

@@ -1,0 +1,54 @@
+"""Makes the runs that a ledger lacks, several at a time, each process on one core."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from .ledger import Ledger
+from .setting import Run
+
+
+def make_runs(runs: Sequence[Run], ledger: Ledger, workers: int) -> None:
+    """Finish `runs`. What is in the ledger already is not made again; a failing run stops the study with its error."""
+    missing = ledger.missing(run.key for run in runs)
+    pending = [run for run in runs if run.key in missing]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    context = multiprocessing.get_context("spawn")
+    with Progress(*columns) as progress, ProcessPoolExecutor(workers, context, initializer=_one_core) as pool:
+        task = progress.add_task("Runs", total=len(runs), completed=len(runs) - len(pending))
+        futures = [pool.submit(_perform, run, str(ledger.file)) for run in pending]
+        try:
+            for future in as_completed(futures):
+                progress.console.print(future.result())
+                progress.advance(task)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _one_core() -> None:
+    os.environ.update(
+        OMP_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1"
+    )
+
+
+def _perform(run: Run, file: str) -> str:
+    from pathlib import Path
+
+    from .experiment import perform
+
+    row = perform(run)
+    Ledger(Path(file)).append(row)
+    scores = row["scores"]
+    return (
+        f"{run.study} {run.arm.name} lr {run.learning_rate:g} seed {run.seed} {run.split}: "
+        f"pass@1 {scores['pass@1']:.3f} "
+        f"syntax {scores['strict_syntax_match_macro']:.3f} flow {scores['strict_dataflow_match_macro']:.3f} "
+        f"parsed {scores['parse_rate']:.2f} wrong variable {scores['wrong_variable_errors']} "
+        f"({row['train_seconds']:.0f} + {row['evaluation_seconds']:.0f} s)"
+    )

@@ -1,0 +1,64 @@
+"""Tables and plots of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .statistics import MEASURES, Estimate, by_arm, estimate
+
+
+def table(rows: Iterable[Mapping[str, Any]], arms: Sequence[str], baseline: str) -> str:
+    """Markdown: an arm a line; the mean, and in brackets the paired difference with its interval; bold where clear."""
+    scores = by_arm(rows)
+    lines = [
+        "| arm | seeds | " + " | ".join(MEASURES.values()) + " | training time |",
+        "|---" * (len(MEASURES) + 3) + "|",
+    ]
+    for arm in arms:
+        if arm in scores:
+            estimates = [estimate(scores[arm], scores.get(baseline), measure) for measure in MEASURES]
+            cells = " | ".join(_cell(e) for e in estimates)
+            lines.append(f"| {arm} | {len(scores[arm])} | {cells} | {_slowdown(scores, arm, baseline)} |")
+    return "\n".join(lines)
+
+
+def _cell(found: Estimate) -> str:
+    if found.mean != found.mean:
+        return "none"
+    text = f"{found.mean:.3f}"
+    if found.difference is not None:
+        text += f" ({found.difference:+.3f}, {found.low:+.3f} to {found.high:+.3f})"
+    return f"**{text}**" if found.clear else text
+
+
+def _slowdown(scores: Mapping[str, Mapping[int, Mapping[str, Any]]], arm: str, baseline: str) -> str:
+    shared = sorted(set(scores[arm]) & set(scores.get(baseline, {})))
+    if not shared:
+        return ""
+    ours, theirs = (sum(scores[name][seed]["train_seconds"] for seed in shared) for name in (arm, baseline))
+    return f"{ours / theirs:.2f}x"
+
+
+def plot(rows: Iterable[Mapping[str, Any]], arms: Sequence[str], baseline: str, file: Path) -> None:
+    """Paired differences from the baseline with their intervals: an arm a line, a measure a panel."""
+    from matplotlib.figure import Figure
+
+    scores = by_arm(rows)
+    shown = [arm for arm in arms if arm in scores and arm != baseline]
+    measures = ("pass@1", "strict_syntax_match_corrected", "strict_dataflow_match_corrected", "wrong_variable_share")
+    figure = Figure(figsize=(3 * len(measures), 1 + 0.4 * len(shown)), layout="constrained")
+    axes = figure.subplots(1, len(measures), sharey=True)
+    for axis, measure in zip(axes, measures, strict=True):
+        axis.axvline(0, color="0.6", linewidth=1)
+        for place, arm in enumerate(shown):
+            found = estimate(scores[arm], scores.get(baseline), measure)
+            if found.difference is not None and found.low is not None and found.high is not None:
+                reach = [[found.difference - found.low], [found.high - found.difference]]
+                axis.errorbar(found.difference, place, xerr=reach, fmt="o", color="C0" if found.clear else "0.5")
+        axis.set_title(MEASURES[measure], fontsize=10)
+        axis.set_yticks(range(len(shown)), shown)
+    axes[0].invert_yaxis()
+    figure.supxlabel(f"difference from {baseline}, paired by seed, 95% interval", fontsize=9)
+    figure.savefig(file, dpi=150)

@@ -1,0 +1,120 @@
+"""Study 1: compositional problems, students from scratch, every objective against SFTTrainer.
+
+python -m benchmarks.method.study1 --out results [--workers 2] tune      # on the validation split
+python -m benchmarks.method.study1 --out results [--workers 2] run       # on the test split, with what tune chose
+python -m benchmarks.method.study1 --out results report                  # tables and plots
+
+Each command may be stopped and run again; finished runs are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from . import report
+from .arms import ARMS, SFT, candidates
+from .ledger import Ledger
+from .pool import make_runs
+from .setting import Arm, Run, Setting
+
+MAIN = Setting()
+VARIANTS = {"with reasoning": MAIN, "without reasoning": replace(MAIN, reasoning=False)}
+SEEDS = {"with reasoning": 8, "without reasoning": 5}
+TUNING_SEED = 1000  # no seed of the test runs
+
+
+def tune(out: Path, workers: int, arms: Sequence[str]) -> None:
+    """Six trials an arm on the validation split; the best by pass@1, then by corrected data flow, is chosen."""
+    ledger = Ledger(out / "tune.jsonl")
+    trials = {SFT: _trials(SFT, (0.0, 0.0))}
+    make_runs(trials[SFT], ledger, workers)
+    rates = _best_rates(_rows(ledger, trials[SFT]))
+    for arm in arms:
+        trials.setdefault(arm, _trials(arm, rates))
+    make_runs([run for arm in arms for run in trials[arm]], ledger, workers)
+    chosen = _read(out)
+    for arm in arms:
+        best = max(_rows(ledger, trials[arm]), key=_quality)
+        chosen[arm] = {"learning_rate": best["learning_rate"], "settings": best["arm"]["settings"]}
+    (out / "chosen.json").write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")
+
+
+def _trials(arm: str, rates: tuple[float, float]) -> list[Run]:
+    return [
+        Run(MAIN, candidate, TUNING_SEED, "validation", rate, study=f"tune {arm}")
+        for candidate, rate in candidates(arm, rates)
+    ]
+
+
+def _rows(ledger: Ledger, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    keys = {run.key for run in runs}
+    return [row for row in ledger.rows() if row["key"] in keys]
+
+
+def _quality(row: dict[str, Any]) -> tuple[float, float]:
+    return row["scores"]["pass@1"], row["scores"]["strict_dataflow_match_corrected"] or 0.0
+
+
+def _best_rates(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    ranked = sorted(rows, key=_quality, reverse=True)
+    return ranked[0]["learning_rate"], ranked[1]["learning_rate"]
+
+
+def _read(out: Path) -> dict[str, Any]:
+    file = out / "chosen.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def run(out: Path, workers: int, arms: Sequence[str]) -> None:
+    """Every chosen arm on the test split: 8 seeds with reasoning, 5 without; seed by seed, so that pairs fill up."""
+    chosen = _read(out)
+    missing = [arm for arm in arms if arm not in chosen]
+    if missing:
+        raise SystemExit(f"not tuned yet: {', '.join(missing)}; run the command `tune` first")
+    runs = []
+    for variant, setting in VARIANTS.items():
+        for seed in range(SEEDS[variant]):
+            for name in arms:
+                arm = Arm(name, chosen[name]["settings"], rejected=_needs_rejected(chosen[name]["settings"]))
+                runs.append(Run(setting, arm, seed, "test", chosen[name]["learning_rate"], study=variant))
+    make_runs(runs, Ledger(out / "runs.jsonl"), workers)
+
+
+def _needs_rejected(settings: dict[str, Any] | None) -> bool:
+    return bool(settings and settings["divergence_coef"])
+
+
+def write_report(out: Path) -> str:
+    """Tables of both variants as Markdown, with a plot each beside it."""
+    rows = Ledger(out / "runs.jsonl").rows()
+    parts = []
+    for variant in VARIANTS:
+        shown = [row for row in rows if row["study"] == variant]
+        if shown:
+            parts.append(f"### Study 1, {variant}\n\n{report.table(shown, ARMS, SFT)}")
+            report.plot(shown, ARMS, SFT, out / f"study1-{variant.replace(' ', '-')}.png")
+    text = "\n\n".join(parts)
+    (out / "study1.md").write_text(text + "\n", encoding="utf-8")
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("tune", "run", "report"))
+    parser.add_argument("--out", type=Path, required=True, help="folder for the ledgers, tables and plots")
+    parser.add_argument("--workers", type=int, default=2, help="runs at a time, each on one core")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    options = parser.parse_args()
+    if options.command == "report":
+        print(write_report(options.out))
+    else:
+        {"tune": tune, "run": run}[options.command](options.out, options.workers, options.arms)
+
+
+if __name__ == "__main__":
+    main()

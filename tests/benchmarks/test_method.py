@@ -1,0 +1,84 @@
+"""The studies: runs are made once, arms share data and seeds, and intervals are paired."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.method import report, study1
+from benchmarks.method.arms import ARMS, SFT, candidates
+from benchmarks.method.errors import wrong_variable_errors
+from benchmarks.method.experiment import perform, rows_of
+from benchmarks.method.ledger import Ledger
+from benchmarks.method.setting import Arm, Run, Setting
+from benchmarks.method.statistics import estimate, t_interval
+from hf_structdistill.problems import load_problems
+
+TINY = Setting(train_size=15, test_size=6, width=32, layers=1, epochs=1.0, batch_size=8)
+
+
+def test_every_arm_gets_as_many_trials():
+    trials = {arm: list(candidates(arm, (2e-3, 3e-3))) for arm in ARMS}
+    assert {len(found) for found in trials.values()} == {6}
+    for arm, found in trials.items():
+        assert len({json.dumps([a.settings, rate]) for a, rate in found}) == 6
+        assert arm == SFT or all(a.settings is not None for a, _ in found)
+
+
+def test_a_key_changes_with_what_a_run_depends_on_and_with_nothing_else():
+    run = Run(TINY, Arm(SFT), seed=0, split="test")
+    others = [replace(run, seed=1), replace(run, split="validation"), replace(run, learning_rate=1e-3),
+              replace(run, setting=replace(TINY, reasoning=False)), replace(run, arm=Arm(SFT, {}))]  # fmt: skip
+    assert len({run.key, *(other.key for other in others)}) == 6
+    assert replace(run, study="another").key == run.key
+
+
+def test_the_ledger_forgets_a_line_cut_by_a_kill(tmp_path):
+    ledger = Ledger(tmp_path / "runs.jsonl")
+    ledger.append({"key": "a", "value": 1})
+    with open(ledger.file, "ab") as file:
+        file.write(b'{"key": "b", "val')
+    ledger.append({"key": "c", "value": 3})
+    assert [row["key"] for row in ledger.rows()] == ["a", "c"]
+    assert ledger.missing(["a", "b", "c"]) == {"b"}
+
+
+def test_intervals_are_paired_by_seed():
+    baseline = {0: {"x": 0.1}, 1: {"x": 0.5}, 2: {"x": 0.9}}
+    arm = {0: {"x": 0.2}, 1: {"x": 0.6}, 2: {"x": 1.0}, 3: {"x": 9.0}}
+    found = estimate(arm, baseline, "x")
+    assert found.difference == pytest.approx(0.1) and found.low == pytest.approx(0.1) and found.clear
+    # mean 1, standard error 1/sqrt(3), t quantile of 2 degrees of freedom 4.3027
+    assert t_interval([0.0, 1.0, 2.0]) == pytest.approx((1 - 4.3027 / 3**0.5, 1 + 4.3027 / 3**0.5), abs=1e-4)
+
+
+def test_a_wrong_variable_error_is_one_use_away_from_passing():
+    problems = load_problems("varops", split="test", size=3)
+    reads = problems[1].reference.rstrip().rsplit(" ", 1)[1]
+    other = problems[1].reference.split(" = ")[0].rsplit(" ", 1)[1]
+    misread = problems[1].reference.replace(f"return {reads}", f"return {other}")
+    codes = [problems[0].reference, misread, "def nothing():\n    pass\n"]
+    assert wrong_variable_errors(problems, codes, [True, False, False]) == [False, True, False]
+
+
+def test_examples_hold_reasoning_and_mutants_as_the_arm_asks():
+    plain = rows_of(replace(TINY, reasoning=False), rejected=False)
+    full = rows_of(TINY, rejected=True)
+    assert set(plain[0]) == {"prompt", "completion"} and plain[0]["completion"].startswith("```python")
+    assert full[0]["completion"].startswith("1. ") and full[0]["rejected"] != full[0]["completion"]
+
+
+def test_a_run_trains_evaluates_and_is_reported(tmp_path):
+    rows = []
+    for arm in (Arm(SFT), next(candidates("data-flow pointer", (3e-3, 4e-3)))[0]):
+        for seed in (0, 1):
+            rows.append(perform(Run(TINY, arm, seed, "test", study="with reasoning")))
+    assert len(rows[0]["scores"]["passed"]) == 6 and 0 <= rows[0]["scores"]["parse_rate"] <= 1
+    assert rows[0]["scores"] == perform(Run(TINY, Arm(SFT), 0, "test"))["scores"]  # the same run, the same result
+    assert any("dataflow" in name for entry in rows[2]["log"] for name in entry)
+    ledger = Ledger(tmp_path / "runs.jsonl")
+    for row in rows:
+        ledger.append(row)
+    text = study1.write_report(tmp_path)
+    assert "| data-flow pointer | 2 |" in text and (tmp_path / "study1-with-reasoning.png").stat().st_size > 5000
+    assert report.table(rows, [SFT], SFT).count("\n") == 2
