@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from trl import SFTConfig
 
 from .errors import InputError
 from .losses.schedules import SCHEDULES
+from .structure.languages import get_language
 
 COEFFICIENTS = (
     "structure_weight",
@@ -127,15 +131,19 @@ class StructureAwareConfig(SFTConfig):
     )
 
     def __post_init__(self) -> None:
-        self._check_structure()
+        self._check_ranges()
+        if self.uses_structure:
+            self._check_combinations()
         super().__post_init__()
 
-    def _check_structure(self) -> None:
-        non_negative = (*COEFFICIENTS, "reasoning_weight", "divergence_margin", "structure_cache_size")
-        for name in non_negative:
+    def _check_ranges(self) -> None:
+        for name in (*COEFFICIENTS, "reasoning_weight", "divergence_margin"):
             _require(name, getattr(self, name), lambda value: value >= 0, "a number >= 0")
-        for name in ("code_weight", "structure_temperature", "structure_num_ancestors", "structure_head_rank"):
+        for name in ("code_weight", "structure_temperature"):
             _require(name, getattr(self, name), lambda value: value > 0, "a number > 0")
+        for name, least in (("structure_num_ancestors", 1), ("structure_head_rank", 1), ("structure_cache_size", 0)):
+            whole = f"a whole number >= {least}"
+            _require(name, getattr(self, name), lambda value, n=least: value >= n and int(value) == value, whole)
         _require("structure_ramp_ratio", self.structure_ramp_ratio, lambda v: 0 <= v <= 1, "a share between 0 and 1")
         if self.structure_head_learning_rate is not None:
             _require("structure_head_learning_rate", self.structure_head_learning_rate, lambda v: v > 0, "> 0")
@@ -143,16 +151,37 @@ class StructureAwareConfig(SFTConfig):
             raise InputError(
                 f"structure_schedule must be one of {', '.join(SCHEDULES)}; found '{self.structure_schedule}'."
             )
-        if self.uses_structure and self.loss_type == "dft":
+
+    def _check_combinations(self) -> None:
+        """Refuse what the objectives cannot keep, with the reason and the way out."""
+        try:
+            get_language(self.structure_language)
+        except InputError as error:
+            raise InputError(f"structure_language: {error}") from error
+        if self.weights_tokens and self.loss_type == "dft":
             raise InputError(
-                "loss_type='dft' rescales each token by its own probability; it does not combine with the structural "
-                "objectives; set loss_type='nll', or all structure coefficients and weights to plain SFT."
+                "loss_type='dft' rescales each token by its own probability, and so does the structure-weighted loss "
+                "by its structure: they do not combine. Set loss_type='nll', or structure_weight=0.0 and both "
+                "reasoning_weight and code_weight to 1.0."
             )
-        if self.uses_structure and self.label_smoothing_factor > 0:
+        if self.label_smoothing_factor > 0:
             raise InputError(
                 "label_smoothing_factor needs the full logits, which the structural objectives never build; set it "
                 "to 0, or all structure coefficients and weights to plain SFT."
             )
+        finds_by_beginning = self.uses_bank or self.divergence_coef > 0
+        if finds_by_beginning and self.truncation_mode == "keep_end" and self.max_length is not None:
+            raise InputError(
+                "truncation_mode='keep_end' cuts off the beginning of an example, by which divergence_coef, "
+                "alignment_coef and embedding_coef find its wrong completions and its solution; use 'keep_start', or "
+                "set these three to 0.0."
+            )
+        if self.alignment_encoder == "fingerprint" and self.alignment_encoder_revision is not None:
+            raise InputError(
+                "alignment_encoder_revision names a revision of a model on the Hub, but alignment_encoder is "
+                "'fingerprint', which is none; leave it out, or name an encoder."
+            )
+        refuse_split_sequences(getattr(self, "parallelism_config", None))
 
     @property
     def weights_tokens(self) -> bool:
@@ -164,10 +193,25 @@ class StructureAwareConfig(SFTConfig):
         """Whether anything differs from plain SFT."""
         return self.weights_tokens or any(getattr(self, name) > 0 for name in COEFFICIENTS)
 
+    @property
+    def uses_bank(self) -> bool:
+        """Whether an objective compares with the embeddings of the solutions."""
+        return self.alignment_coef > 0 or self.embedding_coef > 0
 
-def _require(name: str, value: float, holds, expected: str) -> None:
+
+def refuse_split_sequences(parallelism: Any) -> None:
+    """Refuse an accelerate `ParallelismConfig` that gives each rank a part of every sequence."""
+    if parallelism is not None and (parallelism.cp_enabled or parallelism.sp_enabled):
+        raise InputError(
+            "Context and sequence parallelism split each sequence over the ranks, but an objective needs all of an "
+            "example's states in one place; set cp_size and sp_size to 1, or all structure coefficients and weights "
+            "to plain SFT."
+        )
+
+
+def _require(name: str, value: Any, holds: Callable[[Any], bool], expected: str) -> None:
     try:
-        good = holds(value)
+        good = math.isfinite(value) and holds(value)
     except TypeError:
         good = False
     if not good:

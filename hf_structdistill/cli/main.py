@@ -23,9 +23,9 @@ BAD_INPUT = 2
 
 def _register() -> None:
     # Each module imports only the standard library and typer at the top, so that --help stays quick.
-    from . import demo, evaluate, publish, traces, train
+    from . import demo, embed, evaluate, publish, traces, train
 
-    for module in (demo, traces, train, evaluate, publish):
+    for module in (demo, traces, embed, train, evaluate, publish):
         module.register(app)
 
 

@@ -1,0 +1,124 @@
+"""The options of `structdistill train`: a recipe, overrides, and one line for what is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..resources import shipped_folder
+
+if TYPE_CHECKING:
+    from trl import ModelConfig, ScriptArguments
+
+    from ..training_args import StructureAwareConfig
+
+
+def parse_arguments(arguments: list[str]) -> tuple[ScriptArguments, StructureAwareConfig, ModelConfig]:
+    """
+    Recipe and command line to TRL's three groups of arguments, by TRL's parser; the command line wins.
+
+    Raises:
+        InputError: no such recipe, an option that does not exist (with the nearest that does), a value of another
+            type, or options that do not fit together.
+    """
+    parser = _parser()
+    arguments = _with_recipe(arguments, parser)
+    _check_names([_name(token) for token in arguments if _is_option(token)], parser, "The option --{}")
+    try:
+        script, config, model = parser.parse_args_and_config(arguments)
+    except InputError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise InputError(f"The training options do not fit: {_one_line(error)}") from error
+    given = {"model_name_or_path": model.model_name_or_path, "dataset_name": script.dataset_name}
+    for name, value in given.items():
+        if not value:
+            raise InputError(f"--{name} is missing: give it on the command line or in the --config file.")
+    return script, config, model
+
+
+def _parser() -> Any:
+    from trl import ModelConfig, ScriptArguments, TrlParser
+
+    from ..training_args import StructureAwareConfig
+
+    class OneLineParser(TrlParser):
+        def error(self, message: str) -> None:
+            raise InputError(f"The training options do not fit: {message}")
+
+    return OneLineParser((ScriptArguments, StructureAwareConfig, ModelConfig), prog="structdistill train")
+
+
+def _with_recipe(arguments: list[str], parser: Any) -> list[str]:
+    """`arguments` with the path of the recipe that --config names, as TRL's parser reads it."""
+    split = [
+        part for token in arguments for part in (token.split("=", 1) if token.startswith("--config=") else [token])
+    ]
+    if "--config" not in split:
+        return split
+    place = split.index("--config") + 1
+    if place >= len(split):
+        raise InputError(
+            "--config needs the path of a YAML file, or the name of a recipe that ships with the package."
+        )
+    split[place] = find_recipe(split[place])
+    _check_names(_recipe_names(split[place]), parser, f"'{{}}' in the recipe '{split[place]}'")
+    return split
+
+
+def find_recipe(name: str) -> str:
+    """Path of a recipe: a YAML file, or the name of one that ships with the package (`mbpp_qlora`).
+
+    Raises:
+        InputError: neither; the message lists those that ship.
+    """
+    if os.path.isfile(name):
+        return name
+    shipped = {path.stem: path for path in shipped_folder("recipes").glob("*.yaml")}
+    if name.removesuffix(".yaml") in shipped:
+        return str(shipped[name.removesuffix(".yaml")])
+    raise InputError(
+        f"The recipe '{name}' does not exist; expected a YAML file of training options, or one of those that ship: "
+        f"{', '.join(sorted(shipped))}."
+    )
+
+
+def _recipe_names(path: str) -> list[str]:
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            recipe = yaml.safe_load(file)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"The recipe '{path}' is not YAML: {_one_line(error)}") from error
+    if not isinstance(recipe, dict):
+        raise InputError(
+            f"The recipe '{path}' holds no `option: value` lines; expected a YAML file of training options."
+        )
+    return [str(name) for name in recipe if name != "env"]
+
+
+def _check_names(names: Iterable[str], parser: Any, where: str) -> None:
+    known = {option.lstrip("-") for option in parser._option_string_actions} | {"config"}
+    for name in names:
+        # argparse takes the beginning of a name too, where it is one option's alone
+        if name in known or sum(option.startswith(name) for option in known) == 1:
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "`structdistill train --help-all` lists them."
+        raise InputError(f"{where.format(name)} is no training option; {hint}")
+
+
+def _is_option(token: str) -> bool:
+    return token.startswith("--") and len(token) > 2
+
+
+def _name(token: str) -> str:
+    return token[2:].split("=", 1)[0]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
