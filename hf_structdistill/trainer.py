@@ -33,7 +33,7 @@ from .losses import (
 from .model_card import describe_quantization, training_curves, write_student_card
 from .side_table import SideTable
 from .supervision import learn_rejected, learn_solutions
-from .training_args import StructureAwareConfig
+from .training_args import StructureAwareConfig, refuse_split_sequences
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +98,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         super().__init__(model, args, **kwargs)
         if not args.uses_structure:
             return
-        if self._is_vision_dataset:
-            raise InputError("The structural objectives read code from text; found a data set with images.")
+        self._refuse_what_hides_states(kwargs.get("compute_loss_func"))
         self.side_table = SideTable()
         if custom_collator is None:
             self.data_collator = self._build_collator()
@@ -119,6 +118,22 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         self._report_coverage()
 
     # ---- setting up ------------------------------------------------------------------------------------------------
+
+    def _refuse_what_hides_states(self, compute_loss_func: Any) -> None:
+        """Settings that show only here, under which token t is not where the objectives look for it."""
+        if self._is_vision_dataset:
+            raise InputError("The structural objectives read code from text; found a data set with images.")
+        if compute_loss_func is not None:
+            raise InputError(
+                "compute_loss_func takes the loss from a second forward, which the structural objectives do not see; "
+                "leave it out, or set all structure coefficients and weights to plain SFT."
+            )
+        if any(config.is_prompt_learning for config in getattr(self.model, "peft_config", {}).values()):
+            raise InputError(
+                "Prompt-learning adapters put virtual tokens in front of every example, which moves the states the "
+                "structural objectives read; use LoRA, or set all structure coefficients and weights to plain SFT."
+            )
+        refuse_split_sequences(self.accelerator.parallelism_config)
 
     def _build_collator(self) -> StructureAwareDataCollator:
         theirs = self.data_collator
@@ -147,7 +162,9 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
 
         if args.weights_tokens:
             add(WeightedNLL(args.structure_weight, args.reasoning_weight, args.code_weight), 1.0)
-        if args.dataflow_coef:
+        if args.dataflow_coef and self.data_collator.annotator.language.analyse_dataflow is None:
+            logger.info("dataflow_coef is set, but there is no data flow for this language: the term is off.")
+        elif args.dataflow_coef:
             add(DataflowPointer(width, rank), args.dataflow_coef)
         if args.ast_path_coef:
             types = self.data_collator.annotator.num_node_types
