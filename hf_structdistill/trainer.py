@@ -16,7 +16,7 @@ from trl import SFTTrainer
 from .compat import ForwardRecorder, is_chat, lm_head_logits, unwrap
 from .data_collator import StructureAwareDataCollator
 from .errors import InputError
-from .heads import HeadsCallback, load_heads, save_heads
+from .heads import HeadsCallback
 from .hub.training import PushesToHub
 from .losses import (
     AstPath,
@@ -90,6 +90,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
                 f"args must be a StructureAwareConfig; found {type(args).__name__}. It takes the same arguments."
             )
         self.objectives = nn.ModuleDict()
+        self.heads: HeadsCallback | None = None
         self._step_counts: dict[str, Tensor] | None = None
         self._component_totals = {"train": defaultdict(float), "eval": defaultdict(float)}
         raw_dataset = kwargs.get("train_dataset")
@@ -114,7 +115,8 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
             torch.manual_seed(args.seed)
             self._build_objectives(raw_dataset)
         self.objectives.to(self.accelerator.device)
-        self.add_callback(HeadsCallback(self.objectives))
+        self.heads = HeadsCallback(self.objectives, args, self.accelerator)
+        self.add_callback(self.heads)
         self._report_coverage()
 
     # ---- setting up ------------------------------------------------------------------------------------------------
@@ -201,16 +203,6 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         return dataset.select_columns([name for name in wanted if name in dataset.column_names])
 
     # ---- one optimizer step ----------------------------------------------------------------------------------------
-
-    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """SFTTrainer's optimizer, with the heads as a group of their own."""
-        fresh = self.optimizer is None
-        optimizer = super().create_optimizer(model)
-        heads = list(self.objectives.parameters())
-        if fresh and heads:
-            rate = self.args.structure_head_learning_rate or self.args.learning_rate
-            optimizer.add_param_group({"params": heads, "weight_decay": 0.0, "lr": rate})
-        return optimizer
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list, Any]:
         """Also count the items of each objective over all micro-batches and ranks of the step."""
@@ -354,10 +346,10 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
-        if self.args.should_save:
-            save_heads(self.objectives, output_dir)
+        if self.heads is not None and self.args.should_save:
+            self.heads.save(output_dir)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        if any(True for _ in self.objectives.parameters()) and not load_heads(self.objectives, resume_from_checkpoint):
-            logger.warning("The checkpoint has no structure heads: they start afresh.")
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if self.heads is not None and checkpoint is not None:
+            self.heads.load(checkpoint)

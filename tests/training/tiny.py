@@ -131,4 +131,5 @@ ALL_OFF = {
     "alignment_coef": 0.0,
     "embedding_coef": 0.0,
 }
+COMPONENTS = ("weighted_nll", "dataflow", "ast_path", "divergence", "alignment", "embedding")
 WITH_REJECTED = ("prompt", "completion", "rejected")
