@@ -8,6 +8,7 @@ from .journal import Journal, merge_journals
 from .recorded import RecordedTeacher
 from .scripted import ScriptedTeacher
 from .selection import Example, select_examples
+from .sharding import shard
 from .trace import Trace
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "collect_traces",
     "merge_journals",
     "select_examples",
+    "shard",
 ]

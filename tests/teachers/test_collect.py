@@ -193,12 +193,12 @@ def test_killed_again_and_again_it_ends_as_if_never_killed(tmp_path):
 
 
 def test_shards_part_the_problems_and_merge_into_the_whole(tmp_path, seed_problems):
-    from hf_structdistill.cli.traces import _shard
+    from hf_structdistill.cli._traces_problems import part_of
     from hf_structdistill.teachers import merge_journals
 
-    parts = [_shard(seed_problems, f"{index}/3") for index in range(3)]
+    parts = [part_of(seed_problems, f"{index}/3") for index in range(3)]
     assert sorted(p.id for part in parts for p in part) == sorted(p.id for p in seed_problems)
-    assert _shard(seed_problems[::-1], "1/3") == parts[1][::-1]
+    assert part_of(seed_problems[::-1], "1/3") == parts[1][::-1]
     for index, part in enumerate(parts):
         collect_traces(part, [ScriptedTeacher()], tmp_path / str(index), workers=1)
     added = merge_journals(tmp_path / "all", [tmp_path / str(index) for index in range(3)])
@@ -209,7 +209,7 @@ def test_shards_part_the_problems_and_merge_into_the_whole(tmp_path, seed_proble
     assert (tmp_path / "all" / "journal.jsonl").stat().st_size == size
     for wrong in ("3/3", "x", "-1/2", "1/"):
         with pytest.raises(InputError, match="i/n"):
-            _shard(seed_problems, wrong)
+            part_of(seed_problems, wrong)
     with pytest.raises(InputError, match="journal"):
         merge_journals(tmp_path / "all", [tmp_path / "nothing"])
 

@@ -285,7 +285,7 @@ def test_the_command_asks_an_endpoint(processes, server, tmp_path):
     card = (out / "README.md").read_text()
     assert "| test/teacher | not known | forward | `{" in card and "must define `" in card
     assert "200, reported for 4 of 4 replies" in card
-    assert "--max-new-tokens 99 --temperature 0.5" in card
+    assert "--temperature 0.5 \\\n    --max-new-tokens 99 \\\n" in card
     written = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
     assert b"hf_Aa1" not in written and url.encode() not in written
     assert command(url, out, "--max-new-tokens", "99", "--temperature", "0.5").returncode == 0

@@ -1,0 +1,120 @@
+"""Which problems `structdistill traces` asks about, and which must not come back in its data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..problems import Problem
+    from ..problems.decontamination import Decontamination
+
+Item = TypeVar("Item")
+
+GUARDED = ("mbpp", "mbpp_plus", "humaneval")
+"""Benchmarks whose test problems must not come back in the data."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where problems come from: the options of that name."""
+
+    name: str
+    file: Path | None = None
+    split: str | None = None
+    revision: str | None = None
+    limit: int | None = None
+
+    def load(self) -> list[Problem]:
+        """The problems; of the training split where there is one and no other was asked for."""
+        from ..problems import BENCHMARKS, load_problems
+
+        split = self.split
+        if split is None and self.name in BENCHMARKS and "train" in BENCHMARKS[self.name].splits:
+            split = "train"
+        return load_problems(self.name, split=split, path=self.file, revision=self.revision, limit=self.limit)
+
+
+def part_of(problems: list[Problem], option: str | None) -> list[Problem]:
+    """The problems of `--shard i/n`; all without it.
+
+    Raises:
+        InputError: not of the form i/n, or nothing in that part.
+    """
+    from ..teachers import shard
+
+    if option is None:
+        return problems
+    index, _, count = option.partition("/")
+    if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+        raise InputError(f"Expected --shard i/n with i from 0 to n-1, e.g. 0/4, found '{option}'.")
+    chosen = shard(problems, int(index), int(count))
+    if not chosen:
+        raise InputError(f"Expected problems in shard {option}, found none among {len(problems)}; use fewer shards.")
+    return chosen
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Test problems that must not come back in the data, and the benchmarks that could not be compared, with why."""
+
+    problems: list[Problem]
+    not_checked: dict[str, str]
+
+    def clean(
+        self, items: list[Item], before: Decontamination[Any] | None = None
+    ) -> tuple[list[Item], Decontamination[Any] | None]:
+        """What stays of `items`; the report goes on from `before`. Without problems to compare with, all stays."""
+        from ..problems import decontaminate
+
+        if not self.problems:
+            return items, before
+        found = decontaminate(items, self.problems)
+        removals = [*(before.removals if before else ()), *found.removals]
+        return found.kept, replace(found, removals=removals)
+
+
+def make_guard(asked: Sequence[Problem], source: Source, options: Sequence[str]) -> Guard:
+    """Test problems of the guarded benchmarks, from files where given, else from the Hub if the problems came from it.
+
+    Problems that are themselves of a test split are not compared: their traces are for study.
+    """
+    from ..problems import load_problems
+
+    if "none" in options:
+        return Guard([], {"any benchmark": "switched off by --decontaminate none."})
+    if any(problem.split == "test" for problem in asked):
+        return Guard([], {"any benchmark": "problems of a test split are traced for study and never trained on."})
+    files = _files(options)
+    if source.file is not None and source.name in GUARDED:
+        files.setdefault(source.name, source.file)
+    from_hub = source.file is None and source.name in GUARDED
+    guarded: list[Problem] = []
+    not_checked = {}
+    for benchmark in dict.fromkeys([*GUARDED, *files]):
+        if benchmark not in files and not from_hub:
+            not_checked[benchmark] = f"no file was given (--decontaminate {benchmark}=FILE)."
+            continue
+        try:
+            guarded += load_problems(benchmark, split="test", path=files.get(benchmark))
+        except InputError as error:
+            if benchmark in files:
+                raise
+            not_checked[benchmark] = str(error)
+    return Guard(guarded, not_checked)
+
+
+def _files(options: Sequence[str]) -> dict[str, Path]:
+    from ..problems import BENCHMARKS
+
+    files = {}
+    for option in options:
+        benchmark, equals, file = option.partition("=")
+        if not equals or benchmark not in BENCHMARKS:
+            raise InputError(f"Expected --decontaminate NAME=FILE (e.g. humaneval=…) or none, found '{option}'.")
+        files[benchmark] = Path(file)
+    return files

@@ -1,0 +1,121 @@
+"""What `structdistill traces` shows while it runs and at its end, and the command line that its card repeats."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ._teachers import Asking, spent
+
+if TYPE_CHECKING:
+    from ..problems import Problem
+    from ..problems.decontamination import Decontamination
+    from ..teachers import Example, Teacher, TraceSet
+    from ._traces_problems import Source
+
+STAGES = {"replies": "Replies", "repairs": "Repairs", "verified": "Verdicts"}
+_LISTED = 20  # requests without a reply
+
+
+@contextmanager
+def progress_bars(teachers: Sequence[Teacher]) -> Iterator[Callable[[str, int, int], None]]:
+    """Bars on stderr: replies with what they cost so far, verdicts with the pass rate so far."""
+    from ._progress import stage_progress
+
+    passed = [0, 0]
+
+    def note(stage: str) -> str:
+        if stage != "verified":
+            return spent(teachers)
+        return f"{passed[0] / passed[1]:.0%} pass" if passed[1] else ""
+
+    with stage_progress("Traces", STAGES, note) as draw:
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage == "passed":
+                passed[:] = done, total
+            draw(stage, done, total)
+
+        yield report
+
+
+def command_line(source: Source, teachers: Sequence[str], asking: Asking, decontaminate: Sequence[str]) -> str:
+    """The command that makes the data set again, with file names instead of paths.
+
+    What changes no reply (prices, limits, concurrency, workers) and the address of an endpoint are left out.
+    """
+
+    def bare(value: str, separator: str) -> str:
+        head, found, path = value.partition(separator)
+        return f"{head}{found}{Path(path).name}" if found else value
+
+    name = Path(source.name).name if "." in source.name else source.name
+    usual = Asking()
+    options: list[tuple[str, Any, Any]] = [
+        ("--problems", name, None),
+        ("--problems-file", source.file.name if source.file else None, None),
+        ("--split", source.split, None),
+        ("--revision", source.revision, None),
+        ("--limit", source.limit, None),
+        *(("--teacher", bare(spec, ":"), None) for spec in teachers),
+        ("--teacher-revision", asking.revision, None),
+        ("--provider", asking.provider, None),
+        ("--recipes", ",".join(asking.recipes), ""),
+        ("--recipe-folder", asking.recipe_folder.name if asking.recipe_folder else None, None),
+        *(
+            ("--temperature", value, None)
+            for value in asking.temperatures
+            if asking.temperatures != usual.temperatures
+        ),
+        ("--max-new-tokens", asking.max_new_tokens, usual.max_new_tokens),
+        ("--seed", asking.seed, usual.seed),
+        *(("--decontaminate", bare(spec, "="), None) for spec in decontaminate),
+        ("--out", "traces", None),
+    ]
+    parts = ["structdistill traces"]
+    parts += [shlex.join((option, str(value))) for option, value, without in options if value not in (None, without)]
+    return " \\\n    ".join(parts)
+
+
+def say_result(
+    collected: TraceSet,
+    examples: Sequence[Example],
+    clean: Decontamination[Problem] | None,
+    not_checked: dict[str, str],
+    card: Path,
+) -> None:
+    """Pass rates, what got no reply, what was removed, and where the data set lies."""
+    from rich.console import Console
+
+    console = Console()
+    console.print(_table(collected))
+    if collected.resumed:
+        console.print(f"{collected.resumed} replies were already in the journal.")
+    for request, reason in collected.refused[:_LISTED]:
+        console.print(f"no reply: {request.problem_id} ({request.teacher}): {reason}", markup=False)
+    if len(collected.refused) > _LISTED:
+        more = len(collected.refused) - _LISTED
+        console.print(f"… and {more} more requests without a reply; run again to retry them.")
+    if clean is not None:
+        against = ", ".join(f"{name} {number}" for name, number in clean.checked_against.items()) or "no benchmark"
+        console.print(f"decontamination: {len(clean.removals)} problems or traces removed; compared with {against}.")
+    for name, reason in not_checked.items():
+        console.print(f"decontamination: not compared with {name}: {reason}", markup=False, soft_wrap=True)
+    pairs = sum(example.rejected is not None for example in examples)
+    solved = len({example.problem.id for example in examples})
+    console.print(f"{len(examples)} training examples for {solved} problems, {pairs} with a rejected completion.")
+    console.print(f"written: {card.parent} (card: {card})", markup=False, soft_wrap=True)
+
+
+def _table(collected: TraceSet) -> Any:
+    from rich.table import Table
+
+    table = Table("teacher", "recipe", "problems", "passed", "rate", "not passed")
+    for row in collected.pass_rates():
+        wrong = ", ".join(f"{status} {n}" for status, n in row["statuses"].items() if status != "passed")
+        counts = (f"{row['passed']}/{row['replies']}", f"{row['pass_rate']:.1%}")
+        table.add_row(row["teacher"], row["recipe"], row["source"], *counts, wrong or "-")
+    return table
