@@ -11,11 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 @contextmanager
 def stage_progress(
-    title: str, stages: Mapping[str, str], note: Callable[[str], str] = lambda stage: ""
+    title: str, stages: Mapping[str, str], note: Callable[[str], str] | None = None
 ) -> Iterator[Callable[[str, int, int], None]]:
-    """Yield a callback `(stage, done, total)` that draws one bar a stage, on stderr.
+    """Yield a callback `(stage, done, total)` that draws one bar a stage, on stderr: stdout is for results.
 
-    Stages without a label in `stages` are not drawn. `note(stage)` is what stands at the end of its bar.
+    Args:
+        title: in front of every bar, e.g. the student's name.
+        stages: name of a stage -> its label; a stage without one gets no bar.
+        note: gives a text behind the bar of a stage, e.g. what was spent so far.
     """
     columns = (
         TextColumn("[bold]{task.fields[title]}"),
@@ -34,6 +37,6 @@ def stage_progress(
                 return
             if stage not in tasks:
                 tasks[stage] = progress.add_task(stages[stage], total=total, title=title, note="")
-            progress.update(tasks[stage], completed=done, total=total, note=note(stage))
+            progress.update(tasks[stage], completed=done, total=total, note=note(stage) if note else "")
 
         yield report

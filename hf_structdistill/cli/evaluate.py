@@ -3,137 +3,151 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ..errors import InputError
 
-if TYPE_CHECKING:
-    from ..evaluation import EvaluationResult
-    from ..problems.problem import Problem
-    from ._evaluate_run import Completed
-
 PROMPT_FORMATS = ("auto", "plain", "chat")
+HELP = """Evaluate one student, or compare several on the same problems (the first is the baseline).
+
+Completions come from models of this machine or the Hub, from an OpenAI-compatible endpoint, or from files of samples.
+Run again with the same --out, it continues where it stopped.
+"""
+_CODE = "Sandbox: "
+
+Out = Annotated[Path, typer.Option(help="Folder for the report, the scores and the completions.")]
+Benchmark = Annotated[str, typer.Option(help="mbpp, mbpp_plus, humaneval, listops, seed, or a JSONL file.")]
+ProblemsFile = Annotated[Path | None, typer.Option(help="Read the benchmark from this file, not the Hub.")]
+Split = Annotated[str, typer.Option(help="Split of the benchmark, or 'all'.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")]
+Models = Annotated[list[str] | None, typer.Option(help="Hub id or folder of a model or adapter. Repeatable.")]
+Endpoint = Annotated[
+    str | None, typer.Option(help="OpenAI-compatible server that has the --model, e.g. http://localhost:8000/v1.")
+]
+Samples = Annotated[
+    list[str] | None,
+    typer.Option(help="Score this file's samples (ours, evalplus', bigcode's): FILE or NAME=FILE. Repeatable."),
+]
+Rescore = Annotated[bool, typer.Option("--rescore", help="Score the samples in --out again; generate nothing.")]
+Prompt = Annotated[str, typer.Option(help="zero_shot, completion, mbpp_3shot, or a Jinja file.")]
+PromptFormat = Annotated[str, typer.Option(help="auto, plain or chat.")]
+ShotsFile = Annotated[Path | None, typer.Option(help="MBPP as a file, for the solved tasks that mbpp_3shot shows.")]
+MaxNewTokens = Annotated[int, typer.Option(min=1, help="Longest completion.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Completions at a time.")]
+Temperature = Annotated[float, typer.Option(min=0.0, help="0 is greedy.")]
+TopP = Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus, with a temperature.")]
+NumSamples = Annotated[int, typer.Option(min=1, help="Completions a problem, for pass@k.")]
+Seed = Annotated[int, typer.Option(help="Of the sampling.")]
+FourBit = Annotated[bool, typer.Option("--load-in-4bit", help="NF4 through bitsandbytes.")]
+Bits = Annotated[bool, typer.Option("--bits-per-byte", help="Also measure the likelihood of the references.")]
+CpuSeconds = Annotated[float, typer.Option(min=0.01, help=_CODE + "CPU time of a program.")]
+WallSeconds = Annotated[float, typer.Option(min=0.01, help=_CODE + "time of a program that waits.")]
+MemoryMb = Annotated[int, typer.Option(min=64, help=_CODE + "memory of a program, in MiB.")]
+Workers = Annotated[int | None, typer.Option(min=1, help=_CODE + "programs at a time; default: the cores.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("evaluate")(evaluate)
+    app.command("evaluate", help=HELP)(evaluate)
 
 
 def evaluate(
-    out: Annotated[Path, typer.Option(help="Folder for the report, the scores and the completions.")],
-    benchmark: Annotated[str, typer.Option(help="mbpp, mbpp_plus, humaneval, seed, listops, generated, or a file.")],
-    model: Annotated[list[str] | None, typer.Option(help="Hub id or folder of a model or adapter; repeat.")] = None,
-    samples: Annotated[Path | None, typer.Option(help="Score this samples file instead of generating.")] = None,
-    problems_file: Annotated[Path | None, typer.Option(help="Read the benchmark from this file.")] = None,
-    split: Annotated[str, typer.Option(help="Split of the benchmark, or 'all'.")] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest completion.")] = 512,
-    batch_size: Annotated[int, typer.Option(min=1, help="Completions at a time.")] = 16,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.0,
-    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus, with a temperature.")] = 1.0,
-    num_samples: Annotated[int, typer.Option(min=1, help="Completions a problem, for pass@k.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
-    prompt_format: Annotated[str, typer.Option(help="auto, plain or chat.")] = "auto",
-    load_in_4bit: Annotated[bool, typer.Option("--load-in-4bit", help="NF4 through bitsandbytes.")] = False,
-    with_bits: Annotated[
-        bool, typer.Option("--bits-per-byte", help="Also measure the likelihood of the references.")
-    ] = False,
-    endpoint: Annotated[
-        str | None, typer.Option(help="OpenAI-compatible server that has the --model, e.g. http://localhost:8000/v1.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that run the candidates' code.")] = None,
+    out: Out,
+    benchmark: Benchmark,
+    model: Models = None,
+    samples: Samples = None,
+    rescore: Rescore = False,
+    endpoint: Endpoint = None,
+    problems_file: ProblemsFile = None,
+    split: Split = "test",
+    limit: Limit = None,
+    prompt: Prompt = "zero_shot",
+    prompt_format: PromptFormat = "auto",
+    shots_file: ShotsFile = None,
+    max_new_tokens: MaxNewTokens = 512,
+    batch_size: BatchSize = 16,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    num_samples: NumSamples = 1,
+    seed: Seed = 0,
+    load_in_4bit: FourBit = False,
+    with_bits: Bits = False,
+    cpu_seconds: CpuSeconds = 5.0,
+    wall_seconds: WallSeconds = 30.0,
+    memory_mb: MemoryMb = 1024,
+    workers: Workers = None,
 ) -> None:
-    """Evaluate one student, or compare several on the same problems (the first is the baseline).
+    """Gather completions, score and report them."""
+    from ..evaluation.folder import make_folder
+    from ._evaluate_scores import load_benchmark, read_students, report, rescored_students, together
 
-    Run again with the same --out, it continues where it stopped.
-    """
-    from ..evaluation import write_report
-    from ..evaluation.report import make_folder
-    from ._evaluate_run import GenerationRun, RunOptions
+    _check_sources(model, samples, rescore, endpoint)
+    _check_generation(prompt_format, num_samples, temperature)
+    if endpoint:
+        _check_endpoint(prompt_format, load_in_4bit, with_bits)
+    problems = load_benchmark(benchmark, problems_file, split, limit)
+    folder = make_folder(out)
+    settings: dict[str, Any] = {}
+    students = {}
+    if model:
+        recipe = _recipe(prompt, shots_file or (problems_file if benchmark == "mbpp" else None), problems)
+        sampling = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
+        options = (num_samples, batch_size, prompt_format, load_in_4bit, with_bits, endpoint)
+        students, settings = _generate(model, folder, problems, benchmark, sampling, recipe, options)
+    if rescore:
+        students, settings = rescored_students(folder, problems)
+    for source in samples or []:
+        students = together(students, read_students(source, problems, first_only=limit is not None))
+        settings.setdefault("samples_files", []).append(Path(source.partition("=")[2] or source).name)
+    limits = {"cpu_seconds": cpu_seconds, "wall_seconds": wall_seconds, "memory_mb": memory_mb}
+    report(folder, problems, students, settings, workers=workers, **limits)
 
-    if bool(model) == (samples is not None):
-        raise InputError("Give either --model (once or more) or --samples FILE.")
+
+def _check_sources(model: list[str] | None, samples: list[str] | None, rescore: bool, endpoint: str | None) -> None:
+    if not (model or samples or rescore):
+        raise InputError("Give --model (once or more), --samples FILE, or --rescore.")
+    if rescore and model:
+        raise InputError("--rescore generates nothing: give it without --model.")
+    if endpoint and not model:
+        raise InputError("An --endpoint needs --model, the name the server knows.")
+
+
+def _check_generation(prompt_format: str, num_samples: int, temperature: float) -> None:
     if prompt_format not in PROMPT_FORMATS:
         raise InputError(f"Expected --prompt-format {', '.join(PROMPT_FORMATS)}; found '{prompt_format}'.")
     if num_samples > 1 and temperature == 0:
         raise InputError(
             f"--num-samples {num_samples} needs a --temperature above 0; greedy completions are all alike."
         )
-    if endpoint and (prompt_format == "plain" or load_in_4bit or with_bits):
+
+
+def _check_endpoint(prompt_format: str, load_in_4bit: bool, with_bits: bool) -> None:
+    if prompt_format == "plain" or load_in_4bit or with_bits:
         raise InputError(
             "An --endpoint takes chat messages and gives text: drop --prompt-format, --load-in-4bit, --bits-per-byte."
         )
-    problems = _load(benchmark, problems_file, split, limit)
-    folder = make_folder(out)
-    sampling = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
-    if samples is not None:
-        completions = _read_samples(samples, problems)
-        settings: dict[str, Any] = {"samples_file": samples.name}
-    else:
-        options = RunOptions(
-            benchmark, sampling, num_samples, batch_size, prompt_format, load_in_4bit, with_bits, endpoint
-        )
-        run = GenerationRun(folder, problems, options)
-        completions = run.complete(model or [])
-        settings = {"sampling": {**sampling, "num_samples": num_samples}, "prompt_format": run.formats}
-    results = [_score(name, found, workers) for name, found in completions.items()]
-    answered = {record.problem_id for result in results for record in result.records}
-    problems = [problem for problem in problems if problem.id in answered]
-    paths = write_report(folder, results, problems=problems, settings=settings)
-    _print_results(results, paths)
 
 
-def _load(benchmark: str, path: Path | None, split: str, limit: int | None) -> list[Problem]:
-    from ..problems import BENCHMARKS, load_problems
+def _recipe(name: str, shots_file: Path | None, problems: list[Any]) -> Any:
+    from ..evaluation.recipes import check_shots, load_recipe
 
-    has_splits = benchmark in BENCHMARKS and bool(BENCHMARKS[benchmark].splits)
-    chosen = None if split == "all" or (split == "test" and not has_splits) else split
-    return load_problems(benchmark, split=chosen, path=path, limit=limit)
-
-
-def _read_samples(path: Path, problems: list[Problem]) -> dict[str, Completed]:
-    """Students of a samples file; a problem without a sample is left out of that student's score, and said so."""
-    from ..evaluation.samples import completions_by_model, read_rows
-    from ._evaluate_run import Completed
-
-    grouped = completions_by_model(read_rows(path), problems, path, default_name=path.stem)
-    found = {}
-    for name, texts in grouped.items():
-        answered = [i for i, entry in enumerate(texts) if entry]
-        if len(answered) < len(problems):
-            typer.echo(f"{name}: {len(problems) - len(answered)} of {len(problems)} problems have no sample", err=True)
-        found[name] = Completed([problems[i] for i in answered], [texts[i] for i in answered])
-    return found
+    recipe = load_recipe(name, shots_file=shots_file)
+    check_shots(recipe, problems)
+    return recipe
 
 
-def _score(name: str, completed: Completed, workers: int | None) -> EvaluationResult:
-    from ..evaluation import score_completions
-    from ._evaluate_run import progress_bars
+def _generate(
+    models: list[str],
+    folder: Path,
+    problems: list[Any],
+    benchmark: str,
+    sampling: dict[str, Any],
+    recipe: Any,
+    options: tuple[Any, ...],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    from ._evaluate_run import GenerationRun, RunOptions
 
-    with progress_bars() as bar:
-        task = bar.add_task(f"{name}: running the code", total=sum(len(texts) for texts in completed.texts))
-        return score_completions(
-            completed.problems,
-            completed.texts,
-            name=name,
-            tokens=completed.tokens,
-            workers=workers,
-            bits_per_byte=completed.bits,
-            progress=lambda count: bar.update(task, completed=count),
-        )
-
-
-def _print_results(results: list[EvaluationResult], paths: dict[str, Path]) -> None:
-    from rich.console import Console
-
-    from ..evaluation.terminal import results_table
-
-    console = Console()
-    for part in results_table(results):
-        console.print(part)
-    console.print()
-    for name, path in paths.items():
-        console.print(f"{name:14} {path}", markup=False, highlight=False, soft_wrap=True)
+    chosen = RunOptions(benchmark, sampling, recipe, *options)
+    return GenerationRun(folder, problems, chosen).complete(models), chosen.facts()

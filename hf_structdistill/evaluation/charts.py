@@ -15,19 +15,21 @@ MAX_POINTS = 240  # about one a pixel: more cannot be seen
 Series = Sequence[tuple[float, float]]
 
 
-def line_chart(series: Sequence[Series], label: str) -> Markup:
+def line_chart(series: Sequence[Series], label: str, *, y_range: tuple[float, float] | None = None) -> Markup:
     """Draw one line a series; the colours are the CSS classes `s0`, `s1`, … in the order given.
 
     Args:
         series: (x, y) points of each run; points that are not finite are left out.
         label: what the chart shows, for screen readers.
+        y_range: least and largest value of the vertical axis; by default, those of the points.
     """
     series = [thin([(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]) for points in series]
     points = [point for line in series for point in line]
     if not points:
         return Markup("<p class='empty'>no values were logged</p>")
     x_ticks = ticks(min(x for x, _ in points), max(x for x, _ in points), 4)
-    y_ticks = ticks(min(y for _, y in points), max(y for _, y in points), 4)
+    y_low, y_high = y_range or (min(y for _, y in points), max(y for _, y in points))
+    y_ticks = ticks(y_low, y_high, 4)
     x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
     y_low, y_high = y_ticks[0], y_ticks[-1]
 

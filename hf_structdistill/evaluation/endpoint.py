@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import InputError
 from ..problems.problem import Problem
 from ..teachers.base import Reply, Request
 from ..teachers.inference import InferenceTeacher
-from .completion import Completion
+from .completion import Completion, cut_at
+from .prompts import StudentPrompt
 
 
 def iterate_endpoint(
     model: str,
     base_url: str,
     problems: Sequence[Problem],
-    prompts: Sequence[Sequence[Mapping[str, str]]],
+    prompts: Sequence[StudentPrompt],
     *,
     samples: Sequence[int],
     max_new_tokens: int,
@@ -31,7 +33,8 @@ def iterate_endpoint(
     Args:
         model: the name the endpoint knows it by.
         base_url: e.g. `"http://localhost:8000/v1"`.
-        prompts: chat messages of each request. samples: the number of each sample of its problem (seeds differ by it).
+        prompts: of each request, as chat messages.
+        samples: the number of each sample of its problem (seeds differ by it).
         retries, backoff: passing failures (429, 5xx, lost connections) are asked again, with growing waits.
 
     Raises:
@@ -47,26 +50,38 @@ def iterate_endpoint(
             problem_id=problem.id,
             teacher=model,
             recipe="evaluation",
-            messages=tuple(messages),
-            sampling={**sampling, "seed": seed + sample},
+            messages=tuple(asked.prompt),
+            sampling={**sampling, "seed": seed + sample, **({"stop": list(asked.stop)} if asked.stop else {})},
             sample=sample,
         )
-        for problem, messages, sample in zip(problems, prompts, samples, strict=True)
+        for problem, asked, sample in zip(problems, prompts, samples, strict=True)
     ]
     index = {(request.problem_id, request.sample): i for i, request in enumerate(requests)}
     failures = []
+    before = time.perf_counter()
     for answers in teacher.replies(zip(requests, problems, strict=True)):
         failures += [reply.error for _, reply in answers if reply.error]
-        yield [
-            Completion(index[request.problem_id, request.sample], _text(reply), reply.completion_tokens)
-            for request, reply in answers
-            if not reply.error
-        ]
+        now = time.perf_counter()
+        seconds = (now - before) / max(1, len(answers))  # requests overlap: this adds up to the time it took
+        before = now
+        yield [_completion(index, prompts, request, reply, seconds) for request, reply in answers if not reply.error]
     if failures:
         raise InputError(
             f"{len(failures)} of {len(requests)} requests to {base_url} failed, the last with '{failures[-1]}'; "
             "the others are kept: run the same command again to ask for these."
         )
+
+
+def _completion(
+    index: Mapping[tuple[str, int], int],
+    prompts: Sequence[StudentPrompt],
+    request: Request,
+    reply: Reply,
+    seconds: float,
+) -> Completion:
+    number = index[request.problem_id, request.sample]
+    text = cut_at(_text(reply), prompts[number].stop)  # not every server takes `stop`
+    return Completion(number, text, reply.completion_tokens, reply.finish_reason, seconds)
 
 
 def _text(reply: Reply) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from transformers import (
 )
 
 from ..errors import InputError
-from .completion import Completion
+from .completion import Completion, cut_at
 from .prompts import Prompt
 
 logger = logging.getLogger(__name__)
@@ -100,6 +102,7 @@ def generate_completions(
     num_samples: int = 1,
     seed: int = 0,
     stop_after_fence: bool = True,
+    stop: Sequence[str] = (),
     load_in_4bit: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> list[str] | list[list[str]]:
@@ -112,6 +115,7 @@ def generate_completions(
         temperature: 0 is greedy; above 0 samples, with `top_p`.
         num_samples: completions a prompt; above 1 needs a temperature.
         stop_after_fence: end a completion at the line that closes its first fenced block.
+        stop: strings that end a completion; they are cut off.
         progress: called after each batch with the number of completions so far.
 
     Returns:
@@ -132,7 +136,7 @@ def generate_completions(
         temperature=temperature,
         top_p=top_p,
         seed=seed,
-        stop_after_fence=stop_after_fence,
+        endings=[Ending(stop_after_fence, tuple(stop))] * len(repeated),
     )
     for batch in batches:
         for completion in batch:
@@ -145,6 +149,14 @@ def generate_completions(
     return [texts[start : start + num_samples] for start in range(0, len(texts), num_samples)]
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What ends a completion beside the end token: the line that closes its first fenced block, or a string."""
+
+    fence: bool = True
+    stop: tuple[str, ...] = ()
+
+
 def iterate_completions(
     model: Any,
     tokenizer: Any,
@@ -155,14 +167,15 @@ def iterate_completions(
     temperature: float = 0.0,
     top_p: float = 1.0,
     seed: int = 0,
-    stop_after_fence: bool = True,
+    endings: Sequence[Ending] | None = None,
 ) -> Iterator[list[Completion]]:
     """Yield finished batches, longest prompts first, so that memory runs out at once or not at all."""
     encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+    endings = endings or [Ending()] * len(prompts)
     room = context_length(model)
     fitting = [i for i, ids in enumerate(encoded) if len(ids) < room]
     if len(fitting) < len(encoded):
-        too_long = [Completion(i, "", 0) for i, ids in enumerate(encoded) if len(ids) >= room]
+        too_long = [Completion(i, "", 0, "length") for i, ids in enumerate(encoded) if len(ids) >= room]
         logger.warning(
             "%d prompts fill the model's context of %d tokens; their completions are empty", len(too_long), room
         )
@@ -174,53 +187,73 @@ def iterate_completions(
         longest = len(encoded[batch[0]])
         config.max_new_tokens = min(max_new_tokens, room - longest)
         torch.manual_seed(seed + start)  # a batch draws the same numbers whichever batches ran before it
-        new_ids = _generate_batch(model, tokenizer, [encoded[i] for i in batch], config, stop_after_fence)
-        yield [Completion(i, _decode(tokenizer, ids), len(ids)) for i, ids in zip(batch, new_ids, strict=True)]
+        began = time.perf_counter()
+        rows = _generate_batch(model, tokenizer, [encoded[i] for i in batch], config, [endings[i] for i in batch])
+        seconds = (time.perf_counter() - began) / len(batch)
+        yield [
+            Completion(i, cut_at(_decode(tokenizer, ids), endings[i].stop), len(ids), reason, seconds)
+            for i, (ids, reason) in zip(batch, rows, strict=True)
+        ]
 
 
 def _generate_batch(
-    model: Any, tokenizer: Any, prompts: list[list[int]], config: GenerationConfig, stop_after_fence: bool
-) -> list[list[int]]:
-    """Return the new token ids of each row, cut before its end-of-sequence token."""
+    model: Any, tokenizer: Any, prompts: list[list[int]], config: GenerationConfig, endings: list[Ending]
+) -> list[tuple[list[int], str]]:
+    """Return the new token ids of each row, cut before its end-of-sequence token, and why they ended."""
     width = len(prompts[0])
     pad = config.pad_token_id
     input_ids = torch.tensor([[pad] * (width - len(ids)) + ids for ids in prompts], device=model.device)
     attention_mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=model.device)
-    criteria = StoppingCriteriaList()
-    if stop_after_fence:
-        criteria.append(ClosingFence(tokenizer, [_open_fence(_decode(tokenizer, ids)) for ids in prompts], width))
+    open_fences = [_open_fence(_decode(tokenizer, ids)) for ids in prompts]
+    watch = Endings(tokenizer, endings, open_fences, width)
     with torch.inference_mode():
         output = model.generate(
             input_ids=input_ids,
             attention_mask=attention_mask,
             generation_config=config,
-            stopping_criteria=criteria,
+            stopping_criteria=StoppingCriteriaList([watch]),
         )
-    return [_until(row[width:].tolist(), {*(config.eos_token_id or ()), pad}) for row in output]
+    ends = {*(config.eos_token_id or ()), pad}
+    found = []
+    for row, done in zip(output, watch.done, strict=True):
+        ids = row[width:].tolist()
+        kept = _until(ids, ends)
+        found.append((kept, "stop" if done or len(kept) < len(ids) else "length"))
+    return found
 
 
-class ClosingFence(StoppingCriteria):
-    """Stops a row once its first fenced block is closed.
+class Endings(StoppingCriteria):
+    """Stops each row at its ending.
 
     Args:
         prefixes: an opening fence line for the rows whose prompt ends inside a block, `""` for the others.
         width: length of the padded prompts; what comes after it is the completion.
     """
 
-    def __init__(self, tokenizer: Any, prefixes: list[str], width: int):
+    def __init__(self, tokenizer: Any, endings: Sequence[Ending], prefixes: list[str], width: int):
         self.tokenizer = tokenizer
+        self.endings = endings
         self.prefixes = prefixes
         self.width = width
         self.done = [False] * len(prefixes)
+        self.window = 5 + max((len(stop) for ending in endings for stop in ending.stop), default=0)
 
     def __call__(self, input_ids: torch.LongTensor, scores: Any, **kwargs: Any) -> torch.BoolTensor:
-        # Decoding whole rows at every step is quadratic: look at the last tokens first, a fence is near its end.
-        recent = self.tokenizer.batch_decode(input_ids[:, max(self.width, input_ids.shape[1] - 5) :])
+        # Decoding whole rows at every step is quadratic: look at the last tokens first, an ending is near the end.
+        recent = self.tokenizer.batch_decode(input_ids[:, max(self.width, input_ids.shape[1] - self.window) :])
         for row, text in enumerate(recent):
-            if not self.done[row] and "`" in text:
-                completion = self.prefixes[row] + _decode(self.tokenizer, input_ids[row, self.width :])
-                self.done[row] = _CLOSED_BLOCK.search(completion) is not None
+            if not self.done[row]:
+                self.done[row] = self._ends(row, text, input_ids[row])
         return torch.tensor(self.done, device=input_ids.device)
+
+    def _ends(self, row: int, recent: str, ids: Any) -> bool:
+        ending = self.endings[row]
+        if any(stop in recent for stop in ending.stop):
+            return True
+        if not ending.fence or "`" not in recent:
+            return False
+        completion = self.prefixes[row] + _decode(self.tokenizer, ids[self.width :])
+        return _CLOSED_BLOCK.search(completion) is not None
 
 
 def _open_fence(prompt: str) -> str:

@@ -11,7 +11,7 @@ import torch
 from ..problems.problem import Problem
 from ..problems.prompting import format_completion, student_prompt
 from .generate import context_length, encode_prompt
-from .prompts import Prompt
+from .prompts import StudentPrompt
 
 
 def bits_per_byte(
@@ -19,16 +19,17 @@ def bits_per_byte(
     tokenizer: Any,
     problems: Sequence[Problem],
     *,
-    prompts: Sequence[Prompt] | None = None,
+    prompts: Sequence[StudentPrompt | str] | None = None,
     batch_size: int = 16,
     progress: Callable[[int], None] | None = None,
 ) -> float | None:
-    """Negative log2-likelihood of the references in their fenced block, divided by its length in bytes.
+    """Negative log2-likelihood of the references as the prompts ask for them, divided by their length in bytes.
 
     Args:
         model, tokenizer: loaded, see [`load_student`].
         problems: those without a reference are left out, as are those longer than the model's context.
-        prompts: what stands before the block; by default the prompt a student is trained with.
+        prompts: what stands before; by default the prompt a student is trained with. Where it asks for an answer, the
+            reference comes in its fenced block; where it reads code, bare; where code goes on, without its head.
         progress: called after each batch with the number of problems so far.
 
     Returns:
@@ -37,8 +38,10 @@ def bits_per_byte(
     rows = []
     for index, problem in enumerate(problems):
         if problem.reference:
-            block = format_completion("", problem.reference)
-            before = encode_prompt(tokenizer, prompts[index] if prompts is not None else student_prompt(problem))
+            given = prompts[index] if prompts is not None else student_prompt(problem)
+            asked = given if isinstance(given, StudentPrompt) else StudentPrompt(given)
+            block = _expected(problem, asked.reads)
+            before = encode_prompt(tokenizer, asked.prompt)
             target = tokenizer(block, add_special_tokens=False)["input_ids"]
             if before and len(before) + len(target) <= context_length(model):
                 rows.append((before, target, len(block.encode())))
@@ -51,6 +54,14 @@ def bits_per_byte(
             progress(start + len(batch))
     size = sum(row[2] for row in rows)
     return nats / math.log(2) / size if size else None
+
+
+def _expected(problem: Problem, reads: str) -> str:
+    """The reference as a completion of the prompt."""
+    reference = problem.reference or ""
+    if reads == "answer":
+        return format_completion("", reference)
+    return reference.removeprefix(problem.prompt) if reads == "continues" else reference
 
 
 def _negative_log_likelihood(model: Any, rows: Sequence[tuple[list[int], list[int]]]) -> float:

@@ -1,27 +1,55 @@
-"""Whether a student gets its prompt as plain text or through its chat template."""
+"""The prompts a student gets: by a recipe, as plain text or through its chat template."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
 from ..problems.problem import Problem
-from ..problems.prompting import student_prompt
+from .recipes import PromptRecipe, RenderedPrompt, load_recipe
 
 Prompt = str | list[dict[str, str]]
 
 
-def make_prompts(problems: Sequence[Problem], prompt_format: str) -> list[Prompt]:
-    """One prompt a problem: the text a student was trained with, as a string or as a user message."""
-    texts = [student_prompt(problem) for problem in problems]
+@dataclass(frozen=True)
+class StudentPrompt:
+    """A prompt as the student gets it; `reads` and `stop` as its recipe sets them."""
+
+    prompt: Prompt
+    reads: str = "answer"
+    stop: tuple[str, ...] = ()
+
+
+def make_prompts(
+    problems: Sequence[Problem], prompt_format: str, recipe: PromptRecipe | None = None
+) -> list[StudentPrompt]:
+    """One prompt a problem, as text (`"plain"`) or as a user message (`"chat"`).
+
+    Args:
+        recipe: by default the text a student is trained with.
+
+    Raises:
+        InputError: the recipe does not render, or wants code continued in a chat.
+    """
+    recipe = recipe or load_recipe("zero_shot")
+    return [_as_given(recipe, recipe.render(problem), prompt_format) for problem in problems]
+
+
+def _as_given(recipe: PromptRecipe, rendered: RenderedPrompt, prompt_format: str) -> StudentPrompt:
     if prompt_format == "plain":
-        return list(texts)
-    return [[{"role": "user", "content": text.strip()}] for text in texts]
+        return StudentPrompt(rendered.text, rendered.reads, rendered.stop)
+    if rendered.reads == "continues":
+        raise InputError(
+            f"Prompt recipe '{recipe.name}' lets the student continue code, which a chat message cannot; "
+            "use another --prompt, or a model of this machine with --prompt-format plain."
+        )
+    return StudentPrompt([{"role": "user", "content": rendered.text.strip()}], rendered.reads, rendered.stop)
 
 
-def choose_format(model: str, prompt_format: str) -> str:
-    """Resolve `"auto"`: what the student's card says, else chat where the tokenizer has a template.
+def choose_format(model: str, prompt_format: str, recipe_format: str | None = None) -> str:
+    """Resolve `"auto"`: what the recipe or the student's card says, else chat where there is a template.
 
     A base model often ships a chat template that it was never tuned with, and a student keeps its base's: the card
     that training writes is the better witness.
@@ -29,6 +57,8 @@ def choose_format(model: str, prompt_format: str) -> str:
     Raises:
         InputError: `"chat"` for a model without a chat template.
     """
+    if prompt_format == "auto" and recipe_format is not None:
+        prompt_format = recipe_format
     if prompt_format == "plain":
         return "plain"
     recorded = recorded_format(model)

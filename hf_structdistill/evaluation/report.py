@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import platform
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -20,20 +19,20 @@ from markupsafe import Markup
 from ..errors import InputError
 from ..problems.loading import BENCHMARKS
 from ..problems.problem import Problem
+from ..structure import LANGUAGES
 from . import summary
 from .by_source import HEADER, source_rows
-from .charts import line_chart
-from .compare import compare_results
+from .compare import compare_all
 from .examples import TokenExample
-from .highlight import code_html
-from .results import EvaluationResult, SampleRecord
+from .folder import make_folder
+from .listing import listing, outcome, outcome_names
+from .plots import Curves, curve_charts, result_plots
+from .results import EvaluationResult
 from .samples import json_line, problems_hash, text_hash, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_LISTED = 1000  # problems listed in the HTML file; all of them are in samples.jsonl
 SCHEMA = 1
-
-Curves = Mapping[str, Any]
 
 
 def write_report(
@@ -66,21 +65,23 @@ def write_report(
     if len(set(names)) < len(names):
         raise InputError(f"Two results have the same name ({', '.join(names)}); give each student its own name.")
     folder = make_folder(out)
-    comparisons = [c for other in results[1:] for c in compare_results(results[0], other)]
-    facts = describe(problems, settings)
+    comparisons = compare_all(results)
     context = {
         "title": title or _title(problems),
         "headline": summary.headline(results, comparisons),
         "second_line": summary.second_line(comparisons),
         "names": names,
-        "rows": summary.score_rows(results, comparisons),
+        "rows": summary.score_rows(results),
+        "match_rows": summary.match_rows(results),
+        "comparisons": comparisons,
         "count_rows": summary.count_rows(results),
+        "cost_rows": summary.cost_rows(results),
         "detail_rows": summary.detail_rows(results),
         "source_header": HEADER,
         "source_rows": [row.cells() for row in source_rows(results, problems)] if _several_sources(problems) else [],
-        "comparisons": comparisons,
-        "charts": _charts(_by_component(curves or {}, names)),
-        "facts": facts,
+        "plots": result_plots(results),
+        "charts": curve_charts(curves or {}, names),
+        "facts": describe(problems, settings, results),
     }
     paths = {name: folder / name for name in ("report.html", "report.md", "results.json", "samples.jsonl")}
     write_text(paths["samples.jsonl"], "".join(sample_lines(results, problems)))
@@ -92,34 +93,36 @@ def write_report(
     return paths
 
 
-def make_folder(out: str | Path) -> Path:
-    """Create the output folder, and make sure before hours of work that it can be written."""
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"Folder '{out}' cannot be written ({error.strerror}); give another --out.") from error
-    return folder
-
-
-def describe(problems: Sequence[Problem], settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What a reader needs to make the numbers again: benchmark, hash, settings and versions."""
+def describe(
+    problems: Sequence[Problem],
+    settings: Mapping[str, Any] | None = None,
+    results: Sequence[EvaluationResult] = (),
+) -> dict[str, Any]:
+    """What a reader needs to make the numbers again: benchmark, hashes, settings, limits and versions."""
     sources = sorted({problem.source for problem in problems if problem.source})
-    packages = ("hf-structdistill", "torch", "transformers", "peft", "tree-sitter", "tree-sitter-python")
+    single = problems[0].metadata if problems and len(sources) == 1 else {}
+    limits = results[0].limits if results and all(r.limits == results[0].limits for r in results) else None
     return {
         "benchmark": " + ".join(sources) or "unnamed",
         "hub_id": BENCHMARKS[sources[0]].hub_id if len(sources) == 1 and sources[0] in BENCHMARKS else None,
-        "revision": problems[0].metadata.get("revision") if problems and len(sources) == 1 else None,
+        "revision": single.get("revision"),
+        "content_hash": single.get("content_hash"),
         "split": " + ".join(sorted({problem.split for problem in problems if problem.split})) or None,
         "problems": len(problems),
         "problems_sha256": problems_hash(problems),
         **(settings or {}),
+        "limits": limits,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of Python, of what generates and of what scores: the grammars decide syntax match."""
+    names = ["hf-structdistill", "torch", "transformers", "peft", "bitsandbytes", "tree-sitter"]
+    names += [f"tree-sitter-{language}" for language in LANGUAGES]
+    found = {name: _version(name) for name in names}
+    return {"python": platform.python_version(), **{name: version for name, version in found.items() if version}}
 
 
 def sample_lines(results: Sequence[EvaluationResult], problems: Sequence[Problem]) -> list[str]:
@@ -138,9 +141,9 @@ def results_summary(
     """The contents of results.json: facts, a summary a student, and the differences to the first one."""
     return {
         "schema": SCHEMA,
-        **describe(problems, settings),
-        "models": [result.to_dict() for result in results],
-        "comparisons": [c.to_dict() for other in results[1:] for c in compare_results(results[0], other)],
+        **describe(problems, settings, results),
+        "models": [{**result.to_dict(), "limits": result.limits} for result in results],
+        "comparisons": [c.to_dict() for c in compare_all(results)],
     }
 
 
@@ -157,23 +160,24 @@ def _html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["code"] = code_html
     environment.filters["points"] = summary.points
+    environment.filters["test"] = summary.test_text
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     # Only this very script may run: what a model wrote stays text even if escaping it failed somewhere.
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    listed = [_listing(problem, results) for problem in problems]
-    outcomes = _outcome_names([result.name for result in results])
-    counts = Counter(item["outcome"] for item in listed)
+    names = outcome_names([result.name for result in results])
+    listed = [listing(problem, results) for problem in problems[:MAX_LISTED]]
+    counts = Counter(outcome(problem, results) for problem in problems)
     return environment.get_template("report.html.jinja").render(
         **context,
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_hash=script_hash,
         examples=examples,
-        listed=listed[:MAX_LISTED],
-        outcomes=outcomes,
-        outcome_counts=[(label, counts[key]) for key, label in outcomes.items()],
+        listed=listed,
+        marked=any(answer["matched"] for item in listed for answer in item["answers"]),
+        outcomes=names,
+        outcome_counts=[(label, counts[key]) for key, label in names.items()],
     )
 
 
@@ -182,80 +186,11 @@ def _markdown(context: Mapping[str, Any], results: Sequence[EvaluationResult], p
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["points"] = summary.points
+    environment.filters["test"] = summary.test_text
     environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
     return environment.get_template("report.md.jinja").render(
-        **context, listed=[_listing(problem, results) for problem in problems]
+        **context, listed=[listing(problem, results, marked=False) for problem in problems]
     )
-
-
-def _listing(problem: Problem, results: Sequence[EvaluationResult]) -> dict[str, Any]:
-    """One problem as the templates see it: its text, its reference, the first sample of each student."""
-    answers = []
-    for result in results:
-        samples = [record for record in result.by_problem().get(problem.id, ())]
-        first = samples[0] if samples else None
-        passed = sum(record.verdict.passed for record in samples)
-        answers.append({"name": result.name, "record": first, "samples": len(samples), "passed": passed})
-    return {
-        "problem": problem,
-        "summary": _summary_line(problem.prompt),
-        "answers": answers,
-        "outcome": _outcome([answer["record"] for answer in answers]),
-    }
-
-
-def _summary_line(prompt: str) -> str:
-    """The prompt on one line: from its docstring where the prompt is code."""
-    docstring = re.search(r'"""(.+?)("""|\n\s*\n|>>>|$)', prompt, re.DOTALL)
-    text = docstring.group(1) if docstring and re.match(r"\s*(def|from|import|\"\"\")", prompt) else prompt
-    return " ".join(text.split())[:160]
-
-
-def _outcome(records: Sequence[SampleRecord | None]) -> str:
-    """Key of the filter: `unknown`, `all`, `none`, `only-<index>`, or `mixed`."""
-    if any(record is None or record.verdict.status == "unknown" for record in records):
-        return "unknown"
-    passing = [i for i, record in enumerate(records) if record is not None and record.verdict.passed]
-    if len(passing) == len(records):
-        return "all"
-    if not passing:
-        return "none"
-    return f"only-{passing[0]}" if len(passing) == 1 else "mixed"
-
-
-def _outcome_names(names: Sequence[str]) -> dict[str, str]:
-    if len(names) == 1:
-        return {"all": "Passed", "none": "Did not pass", "unknown": "Not judged"}
-    only = {f"only-{i}": f"Only {name} passes" for i, name in enumerate(names)}
-    mixed = {"mixed": "Several"} if len(names) > 2 else {}
-    return {"all": "All pass", **only, **mixed, "none": "None passes", "unknown": "Not judged for all"}
-
-
-def _by_component(curves: Curves, names: Sequence[str]) -> dict[str, dict[str, list[tuple[float, float]]]]:
-    """Turn every accepted form of curves into component -> run -> points."""
-    nested: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for key, value in curves.items():
-        if isinstance(value, Mapping):
-            for component, points in value.items():
-                nested.setdefault(str(component), {})[str(key)] = [(float(x), float(y)) for x, y in points]
-            continue
-        run, _, component = str(key).partition("/")
-        if not component or (names and run not in names):
-            run, component = (names[-1] if names else "run"), str(key)
-        nested.setdefault(component, {})[run] = [(float(x), float(y)) for x, y in value]
-    return nested
-
-
-def _charts(components: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> list[dict[str, Any]]:
-    """One chart a component; a run keeps its colour over all charts."""
-    runs = list(dict.fromkeys(run for lines in components.values() for run in lines))
-    charts = []
-    for component, lines in components.items():
-        ends = [(runs.index(run), run, points[-1][1]) for run, points in lines.items() if points]
-        drawn = line_chart([lines.get(run, ()) for run in runs], f"{component} by training step")
-        spans = {run: (points[0], points[-1]) for run, points in lines.items() if points}
-        charts.append({"name": component, "svg": drawn, "ends": ends, "spans": spans, "runs": runs})
-    return charts
 
 
 def _several_sources(problems: Sequence[Problem]) -> bool:

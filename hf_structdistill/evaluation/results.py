@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import InputError
-from ..problems.extraction import extract_code
 from ..problems.problem import Problem
 from ..sandbox import Verdict, verify
-from ..scoring import codebleu, parses, pass_at_k, score_pairs
+from ..sandbox.backends import choose_backend
+from ..sandbox.limits import Limits
+from ..scoring import pass_at_k
+from .completion import Sample, read_code
 from .intervals import bootstrap_interval, wilson_interval
+from .structure_scores import parse_flags, structure_scores
 
-MODES = ("strict", "codexglue")
+KS = (1, 5, 10, 100)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,9 @@ class SampleRecord:
         parses: whether the code parses; False without code.
         syntax, dataflow: strict scores against the reference; None without a reference, or where it has no data flow.
         tokens: length of the completion in the student's tokens, where known.
+        reads: how its code was found, see [`read_code`].
+        finish_reason: `"length"` where it was cut off at the limit of tokens, `"stop"`; None where it is not known.
+        seconds: its share of the time that generating took, where known.
     """
 
     problem_id: str
@@ -42,6 +49,9 @@ class SampleRecord:
     syntax: float | None = None
     dataflow: float | None = None
     tokens: int | None = None
+    reads: str = "answer"
+    finish_reason: str | None = None
+    seconds: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """A row of samples.jsonl."""
@@ -59,6 +69,8 @@ class EvaluationResult:
             macro, floors, corrected, counts), and codebleu; empty when no problem has a reference.
         bits_per_byte: of the references under the student, where it was measured.
         seconds: of scoring.
+        limits: what a candidate program could use: CPU and wall seconds, memory, and the sandbox's backend.
+        facts: what else is known of the student (model, revision, fingerprint), for results.json.
     """
 
     name: str
@@ -66,6 +78,8 @@ class EvaluationResult:
     scores: dict[str, dict[str, Any]] = field(default_factory=dict)
     bits_per_byte: float | None = None
     seconds: float = 0.0
+    limits: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def by_problem(self) -> dict[str, list[SampleRecord]]:
         """Problem id -> its samples, in order."""
@@ -109,14 +123,34 @@ class EvaluationResult:
             return wilson_interval(round(sum(rates)), len(rates))
         return bootstrap_interval(rates)
 
-    def pass_at(self, k: int) -> float | None:
-        """Unbiased pass@k over the problems with at least `k` judged samples (Chen et al. 2021)."""
-        values = []
-        for samples in self.by_problem().values():
+    @property
+    def ks(self) -> list[int]:
+        """The k of pass@k that the number of samples allows; with a few samples, their number itself."""
+        most = self.samples_per_problem
+        found = [k for k in KS if k <= most]
+        return [*found, most] if 1 < most < KS[1] else found
+
+    def pass_rates_at(self, k: int) -> dict[str, float]:
+        """Problem id -> unbiased pass@k (Chen et al. 2021), of the problems with at least `k` judged samples."""
+        rates = {}
+        for problem_id, samples in self.by_problem().items():
             judged = [record.verdict.passed for record in samples if record.verdict.status != "unknown"]
             if len(judged) >= k:
-                values.append(pass_at_k(len(judged), sum(judged), k))
-        return _mean(values)
+                rates[problem_id] = pass_at_k(len(judged), sum(judged), k)
+        return rates
+
+    def pass_at(self, k: int) -> float | None:
+        """Mean pass@k over the problems with at least `k` judged samples."""
+        return _mean(self.pass_rates_at(k).values())
+
+    def pass_at_interval(self, k: int) -> tuple[float, float]:
+        """95% interval of pass@k, by bootstrap over problems; of pass@1, see `pass_at_1_interval`."""
+        return self.pass_at_1_interval if k == 1 else bootstrap_interval(list(self.pass_rates_at(k).values()))
+
+    def total(self, name: str) -> float | None:
+        """Sum of `tokens` or `seconds` over the completions where it is known; None where it is for none."""
+        values = [value for value in (getattr(record, name) for record in self.records) if value is not None]
+        return sum(values) if values else None
 
     @property
     def parse_rate(self) -> float | None:
@@ -133,29 +167,32 @@ class EvaluationResult:
             **{status: statuses[status] for status in ("passed", "failed", "error", "timeout", "unknown")},
             "no_code": sum(record.code is None for record in self.records),
             "unclosed": sum(record.extraction.startswith("unclosed") for record in self.records),
+            "cut_off": sum(record.finish_reason == "length" for record in self.records),
             "unparsable": sum(record.code is not None and not record.parses for record in self.records),
         }
 
     def to_dict(self) -> dict[str, Any]:
         """The summary that goes into results.json; the records go into samples.jsonl."""
-        ks = [k for k in (1, 5, 10, 100) if k <= self.samples_per_problem]
-        tokens = [record.tokens for record in self.records if record.tokens is not None]
+        seconds = self.total("seconds")
         return {
             "name": self.name,
-            "pass@k": {str(k): self.pass_at(k) for k in ks},
-            "pass@1_interval_95": list(self.pass_at_1_interval),
+            **self.facts,
+            "pass@k": {str(k): self.pass_at(k) for k in self.ks},
+            "pass@1_interval_95": _finite(self.pass_at_1_interval),
+            "pass@k_interval_95": {str(k): _finite(self.pass_at_interval(k)) for k in self.ks},
             "parse_rate": self.parse_rate,
             "counts": self.counts(),
             "scores": self.scores,
             "bits_per_byte": self.bits_per_byte,
-            "completion_tokens": sum(tokens) if tokens else None,
+            "completion_tokens": self.total("tokens"),
+            "generation_seconds": None if seconds is None else round(seconds, 3),
             "scoring_seconds": round(self.seconds, 3),
         }
 
 
 def score_completions(
     problems: Sequence[Problem],
-    completions: Sequence[str | Sequence[str]],
+    completions: Sequence[str | Sample | Sequence[str | Sample]],
     *,
     name: str,
     tokens: Sequence[int | Sequence[int]] | None = None,
@@ -169,7 +206,8 @@ def score_completions(
 
     Args:
         problems: N problems.
-        completions: N entries, each a completion or a list of samples of the same problem.
+        completions: N entries, each a completion or a list of samples of the same problem; a [`Sample`] says what is
+            known of a completion beside its text.
         name: what the student is called in reports.
         tokens: lengths in tokens, in the shape of `completions`.
         workers, progress, limits: go to [`sandbox.verify`] (cpu_seconds, wall_seconds, memory_mb, backend).
@@ -182,33 +220,55 @@ def score_completions(
     """
     start = time.perf_counter()
     _check_shapes(problems, completions)
-    owners, texts, samples = [], [], []
-    for problem, entry in zip(problems, completions, strict=True):
-        for number, text in enumerate([entry] if isinstance(entry, str) else entry):
-            owners.append(problem)
-            texts.append(text)
-            samples.append(number)
-    extractions = [extract_code(text, problem.entry_point) for text, problem in zip(texts, owners, strict=True)]
+    owners, numbers, samples = _flat_samples(problems, completions)
+    if tokens is not None:
+        samples = [replace(s, tokens=n) for s, n in zip(samples, _flatten(tokens), strict=True)]
+    extractions = [read_code(s.text, problem, s.reads) for s, problem in zip(samples, owners, strict=True)]
     codes = [extraction.code for extraction in extractions]
+    limits["backend"] = choose_backend(limits.get("backend"))
     verdicts = verify(owners, codes, workers=workers, progress=progress, **limits)
-    scores, per_sample = _structure_scores(owners, codes, language)
-    lengths = list(_flatten(tokens)) if tokens is not None else [None] * len(texts)
+    scores, per_sample = structure_scores(owners, codes, language)
+    parsed = parse_flags(codes, language)
     records = tuple(
         SampleRecord(
             problem_id=owners[i].id,
-            sample=samples[i],
-            completion=texts[i],
+            sample=numbers[i],
+            completion=sample.text,
             code=codes[i],
             extraction=extractions[i].status,
             verdict=verdicts[i],
-            parses=codes[i] is not None and parses(codes[i]),
+            parses=parsed[i],
             syntax=per_sample["syntax"][i],
             dataflow=per_sample["dataflow"][i],
-            tokens=lengths[i],
+            tokens=sample.tokens,
+            reads=sample.reads,
+            finish_reason=sample.finish_reason,
+            seconds=sample.seconds,
         )
-        for i in range(len(texts))
+        for i, sample in enumerate(samples)
     )
-    return EvaluationResult(name, records, scores, bits_per_byte, time.perf_counter() - start)
+    return EvaluationResult(
+        name, records, scores, bits_per_byte, time.perf_counter() - start, limits=_limits_in_force(limits)
+    )
+
+
+def _flat_samples(
+    problems: Sequence[Problem], completions: Sequence[Any]
+) -> tuple[list[Problem], list[int], list[Sample]]:
+    """Problem, number and sample of each completion, in order."""
+    owners, numbers, samples = [], [], []
+    for problem, entry in zip(problems, completions, strict=True):
+        for number, sample in enumerate([entry] if isinstance(entry, str | Sample) else entry):
+            owners.append(problem)
+            numbers.append(number)
+            samples.append(sample if isinstance(sample, Sample) else Sample(sample))
+    return owners, numbers, samples
+
+
+def _limits_in_force(given: Mapping[str, Any]) -> dict[str, Any]:
+    usual = Limits()
+    names = ("cpu_seconds", "wall_seconds", "memory_mb")
+    return {**{name: given.get(name, getattr(usual, name)) for name in names}, "backend": given["backend"]}
 
 
 def _check_shapes(problems: Sequence[Problem], completions: Sequence[Any]) -> None:
@@ -221,37 +281,6 @@ def _check_shapes(problems: Sequence[Problem], completions: Sequence[Any]) -> No
         raise InputError(f"Problem id '{repeated[0]}' occurs twice; give several samples as a list instead.")
 
 
-def _structure_scores(
-    problems: Sequence[Problem], codes: Sequence[str | None], language: str
-) -> tuple[dict[str, dict[str, Any]], dict[str, list[float | None]]]:
-    """Return the scores of each mode, and the strict scores of each sample (None where undefined)."""
-    scored = [i for i, problem in enumerate(problems) if problem.reference]
-    per_sample: dict[str, list[float | None]] = {"syntax": [None] * len(codes), "dataflow": [None] * len(codes)}
-    if not scored:
-        return {}, per_sample
-    predictions = [codes[i] or "" for i in scored]
-    references = [problems[i].reference or "" for i in scored]
-    scores: dict[str, dict[str, Any]] = {}
-    for mode in MODES:
-        found = score_pairs(predictions, references, language=language, mode=mode, per_sample=mode == "strict")
-        if mode == "strict":
-            for metric, report in found.items():
-                for i, value in zip(scored, report[f"{metric}_match_per_sample"], strict=True):
-                    per_sample[metric][i] = value
-        scores[mode] = {name: value for metric, report in found.items() for name, value in _named(metric, report)}
-    scores["codexglue"]["codebleu"] = codebleu(predictions, references, language=language, mode="codexglue")[
-        "codebleu"
-    ]
-    return scores, per_sample
-
-
-def _named(metric: str, report: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The numbers of one metric under names of their own: `matched` becomes `syntax_matched`."""
-    for key, value in report.items():
-        if not isinstance(value, list):
-            yield (key if key.startswith(metric) else f"{metric}_{key}"), value
-
-
 def _flatten(nested: Sequence[Any]) -> Iterator[Any]:
     for entry in nested:
         yield from [entry] if isinstance(entry, int) else entry
@@ -260,3 +289,7 @@ def _flatten(nested: Sequence[Any]) -> Iterator[Any]:
 def _mean(values: Any) -> float | None:
     values = list(values)
     return sum(values) / len(values) if values else None
+
+
+def _finite(interval: tuple[float, float]) -> list[float] | None:
+    return None if any(math.isnan(bound) for bound in interval) else list(interval)

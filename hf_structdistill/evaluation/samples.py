@@ -1,4 +1,4 @@
-"""samples.jsonl: one completion a line, appended while a student generates, read again to continue or to rescore."""
+"""JSON-lines files of completions: appended while a student generates, read again to continue or to rescore."""
 
 from __future__ import annotations
 
@@ -50,28 +50,27 @@ def json_line(row: Mapping[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=True, default=str) + "\n"
 
 
-def read_rows(path: Path, *, torn_end: bool = False) -> list[dict[str, Any]]:
-    """Read a JSON-lines file.
-
-    Args:
-        torn_end: pass over a last line that is cut off (the run was killed while writing it).
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSON-lines file.
 
     Raises:
         InputError: no such file, or a line that is not a JSON object; names the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        return parse_rows(path.read_text(encoding="utf-8"), path)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"Samples file '{path}' could not be read: {error}; give a samples.jsonl.") from error
+
+
+def parse_rows(text: str, path: Path) -> list[dict[str, Any]]:
+    """The rows in the text of a JSON-lines file; `path` is for messages."""
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.split("\n"), 1):  # not splitlines: U+2028 may stand inside a JSON string
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            if torn_end and number == len(lines):
-                break
             raise InputError(
                 f"{path}, line {number}: expected a JSON object, found {line[:40]!r} ({error})."
             ) from error
@@ -87,60 +86,3 @@ def drop_torn_end(path: Path) -> None:
     if data and not data.endswith(b"\n"):
         with open(path, "r+b") as file:
             file.truncate(data.rfind(b"\n") + 1)
-
-
-def completions_by_model(
-    rows: Sequence[Mapping[str, Any]], problems: Sequence[Problem], path: Path, default_name: str
-) -> dict[str, list[list[str]]]:
-    """Group the rows of a samples file by student, a list of samples for each problem.
-
-    Reads our own rows (`problem_id`, `completion`, `model`), evalplus' (`task_id`, `solution` or `completion`) and
-    recorded replies (`response`). A problem without a row gets an empty list.
-
-    Raises:
-        InputError: a row without those fields, or no row that belongs to one of the problems.
-    """
-    index = {key: i for i, problem in enumerate(problems) for key in id_aliases(problem)}
-    grouped: dict[str, list[list[str]]] = {}
-    for number, row in enumerate(rows, 1):
-        problem_id = row.get("problem_id", row.get("task_id"))
-        text = row_text(row, problems[index[str(problem_id)]] if str(problem_id) in index else None)
-        if problem_id is None or text is None:
-            raise InputError(
-                f"{path}, row {number}: expected 'problem_id' (or 'task_id') and 'completion' (or 'solution'), "
-                f"found {sorted(row)}."
-            )
-        if str(problem_id) in index:
-            samples = grouped.setdefault(str(row.get("model", default_name)), [[] for _ in problems])
-            samples[index[str(problem_id)]].append(text)
-    if not grouped:
-        ids = sorted(str(row.get("problem_id", row.get("task_id"))) for row in rows[:3])
-        raise InputError(
-            f"{path}: none of its {len(rows)} rows belongs to the {len(problems)} problems of this benchmark "
-            f"(ids such as {', '.join(ids) or 'none'}, expected such as {problems[0].id}); "
-            "give the benchmark it was made for."
-        )
-    return grouped
-
-
-def row_text(row: Mapping[str, Any], problem: Problem | None) -> str | None:
-    """The completion of a row. A bare body that continues the prompt's code (HumanEval) is put behind it."""
-    if row.get("solution") is not None:
-        return str(row["solution"])
-    text = row.get("completion", row.get("response"))
-    if text is None:
-        return None
-    text = str(text)
-    continues = "problem_id" not in row and problem is not None and "```" not in text and text[:1] in (" ", "\t")
-    return problem.prompt + text if continues and problem is not None else text
-
-
-def id_aliases(problem: Problem) -> set[str]:
-    """The problem's id as evalplus and others spell it: `Mbpp/2`, `HumanEval/0`, or the bare number."""
-    number = problem.id.rsplit("/", 1)[-1]
-    aliases = {problem.id, str(problem.metadata.get("task_id", problem.id))}
-    if problem.source in ("mbpp", "mbpp_plus"):
-        aliases |= {f"Mbpp/{number}", number}
-    if problem.source == "humaneval":
-        aliases |= {f"HumanEval/{number}"}
-    return aliases

@@ -10,9 +10,13 @@ from typing import Any
 
 from ..errors import InputError
 from ..problems.problem import Problem
+from .completion import Sample
 from .samples import append_rows, drop_torn_end, read_rows, text_hash, write_text
 
 _SAMPLE_BYTES = 1 << 20
+
+Done = dict[tuple[str, int], Sample]
+"""(problem id, number of the sample) -> what was generated."""
 
 
 class CompletionLog:
@@ -37,8 +41,8 @@ class CompletionLog:
             self._check_settings()
         self.rows = read_rows(self.path) if self.path.is_file() else []
 
-    def begin(self, model: str, identity: Mapping[str, Any], prompt_hashes: Mapping[str, str]) -> dict[Any, Any]:
-        """Register a model and return what it has completed: (problem id, sample) -> (text, tokens).
+    def begin(self, model: str, identity: Mapping[str, Any], prompt_hashes: Mapping[str, str]) -> Done:
+        """Register a model and return what it has completed, by problem id and number of the sample.
 
         Args:
             identity: what tells this model from another of the same name (fingerprint, prompt format).
@@ -58,12 +62,30 @@ class CompletionLog:
                     f"{self.path}, row {number}: the prompt of {row['problem_id']} has changed since it was answered; "
                     f"give another --out, or remove {self.path.name} to start again."
                 )
-            done[row["problem_id"], row["sample"]] = (row["completion"], row.get("tokens"))
+            done[row["problem_id"], row["sample"]] = Sample(
+                row["completion"], row["reads"], row["tokens"], row["finish_reason"], row["seconds"]
+            )
         return done
 
-    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write finished completions through to the disk."""
-        append_rows(self.path, rows)
+    def append(self, model: str, rows: Sequence[tuple[str, int, str, Sample]]) -> None:
+        """Write finished completions through to the disk: problem id, number of the sample, hash of its prompt."""
+        append_rows(
+            self.path,
+            [
+                {
+                    "model": model,
+                    "problem_id": problem_id,
+                    "sample": number,
+                    "prompt_hash": prompt_hash,
+                    "completion": sample.text,
+                    "reads": sample.reads,
+                    "tokens": sample.tokens,
+                    "finish_reason": sample.finish_reason,
+                    "seconds": sample.seconds,
+                }
+                for problem_id, number, prompt_hash, sample in rows
+            ],
+        )
 
     def _check_settings(self) -> None:
         try:
@@ -91,15 +113,33 @@ def _prefixed(model: str, identity: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{model}: {key}": value for key, value in identity.items()}
 
 
+def model_identity(name: str) -> dict[str, Any]:
+    """What tells a model from another of its name: a folder's last part and fingerprint, a Hub id and its commit."""
+    if Path(name).is_dir():
+        return {"model": Path(name).resolve().name, "fingerprint": model_fingerprint(name)}
+    return {"model": name, "revision": hub_commit(name)}
+
+
+def hub_commit(name: str) -> str | None:
+    """The commit of a model on the Hub that would be loaded now, or of its cached copy; None where neither is had."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    for file in ("config.json", "adapter_config.json"):
+        try:
+            folder = Path(hf_hub_download(name, file)).parent  # …/snapshots/<commit>
+        except (OSError, ValueError, HfHubHTTPError, HFValidationError):
+            continue  # loading it will say what is wrong
+        return folder.name if folder.parent.name == "snapshots" else None
+    return None
+
+
 def model_fingerprint(name: str) -> str:
     """Tells a retrained folder from the one before: a hash over its configuration and parts of its weights.
 
-    Reads the first, middle and last MiB of each weight file, so that an 8B model takes no minute. For a Hub id it is
-    the id.
+    Reads the first, middle and last MiB of each weight file, so that an 8B model takes no minute.
     """
     folder = Path(name)
-    if not folder.is_dir():
-        return name
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.suffix in (".safetensors", ".bin", ".json") and path.is_file():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .compare import METRICS, Comparison
 from .intervals import bootstrap_interval, wilson_interval
 from .results import EvaluationResult
+from .structure_scores import MODES
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the score table: a cell a student, then the difference to the first student for each other one."""
+    """One line of a table: a cell a student."""
 
     label: str
     explanation: str
     cells: tuple[Cell, ...]
-    differences: tuple[Comparison | None, ...] = ()
 
 
 def headline(results: Sequence[EvaluationResult], comparisons: Sequence[Comparison]) -> str:
@@ -80,33 +80,57 @@ def _direction(c: Comparison) -> str:
     return f"{word} ({difference_text(c)})"
 
 
-def score_rows(results: Sequence[EvaluationResult], comparisons: Sequence[Comparison]) -> list[Row]:
-    """The rows of the main table. Shares are in percent, differences in percentage points."""
-    others = [result.name for result in results[1:]]
-
-    def differences(metric: str) -> tuple[Comparison | None, ...]:
-        found = {c.other: c for c in comparisons if c.metric == metric}
-        return tuple(found.get(other) for other in others)
-
+def score_rows(results: Sequence[EvaluationResult]) -> list[Row]:
+    """The rows of the main table. Shares are in percent."""
     rows = [Row("pass@1", "problems solved, judged by running the tests", _each(results, _pass_cell))]
-    for k in (5, 10, 100):
-        if any(result.pass_at(k) is not None for result in results):
-            rows.append(
-                Row(f"pass@{k}", f"at least one of {k} samples", _each(results, lambda r, k=k: _share(r.pass_at(k))))
-            )
-    rows[0] = Row(rows[0].label, rows[0].explanation, rows[0].cells, differences("pass@1"))
+    for k in sorted({k for result in results for k in result.ks if k > 1}):
+        rows.append(
+            Row(f"pass@{k}", f"at least one of {k} samples", _each(results, lambda r, k=k: _pass_k_cell(r, k)))
+        )
     for metric, label, key in (
         ("dataflow", "Data-flow match", "dataflow_match"),
         ("syntax", "Syntax match", "syntax_match"),
     ):
         if any(result.problem_scores(metric) for result in results):
             cells = _each(results, lambda r, m=metric, k=key: _match_cell(r, m, k))
-            rows.append(Row(label, "strict, macro average against the reference", cells, differences(metric)))
-    rows.append(Row("Parse rate", "completions whose code parses", _each(results, _parse_cell), differences("parses")))
+            rows.append(Row(label, "strict, macro average against the reference", cells))
+    rows.append(Row("Parse rate", "completions whose code parses", _each(results, _parse_cell)))
     if any(result.bits_per_byte is not None for result in results):
         cells = _each(results, lambda r: Cell("–" if r.bits_per_byte is None else f"{r.bits_per_byte:.3f}"))
         rows.append(Row("Bits per byte", "of the reference code, lower is better", cells))
     return rows
+
+
+def match_rows(results: Sequence[EvaluationResult]) -> list[Row]:
+    """Syntax and data-flow match in both modes and both averages: value, floor and corrected for chance."""
+    rows = []
+    for metric, label in (("dataflow_match", "Data-flow match"), ("syntax_match", "Syntax match")):
+        for mode in MODES:
+            for average, suffix in (("macro", "_macro"), ("micro", "")):
+                if any(result.scores for result in results):
+                    key = f"{metric}{suffix}"
+                    cells = _each(results, lambda r, m=mode, k=key: _floor_cell(r.scores.get(m, {}), k))
+                    rows.append(Row(label, f"{mode}, {average}", cells))
+    return rows
+
+
+def cost_rows(results: Sequence[EvaluationResult]) -> list[tuple[str, list[str]]]:
+    """Tokens and seconds, where they are known."""
+    columns = [_cost(result) for result in results]
+    labels = dict.fromkeys(label for column in columns for label in column)
+    return [(label, [column.get(label, "–") for column in columns]) for label in labels]
+
+
+def _cost(result: EvaluationResult) -> dict[str, str]:
+    tokens, seconds, count = result.total("tokens"), result.total("seconds"), max(1, len(result.records))
+    found = {}
+    if tokens is not None:
+        found |= {"completion tokens": f"{tokens:,.0f}", "tokens a completion": f"{tokens / count:.1f}"}
+    if seconds is not None:
+        found["seconds to generate"] = f"{seconds:,.1f}"
+    if tokens is not None and seconds:
+        found["tokens a second"] = f"{tokens / seconds:,.0f}"
+    return {**found, "seconds to score": f"{result.seconds:,.1f}"}
 
 
 def count_rows(results: Sequence[EvaluationResult]) -> list[tuple[str, list[int]]]:
@@ -121,6 +145,7 @@ def count_rows(results: Sequence[EvaluationResult]) -> list[tuple[str, list[int]
         "unknown": "could not be judged (left out)",
         "no_code": "without usable code",
         "unclosed": "of these, cut off inside the block",
+        "cut_off": "ended by the limit of tokens",
         "unparsable": "with code that does not parse",
     }
     counts = [result.counts() for result in results]
@@ -154,6 +179,23 @@ def _pass_cell(result: EvaluationResult) -> Cell:
     )
 
 
+def _pass_k_cell(result: EvaluationResult, k: int) -> Cell:
+    value = result.pass_at(k) if k in result.ks else None
+    if value is None:
+        return Cell("–")
+    low, high = result.pass_at_interval(k)
+    note = f"{percent(low)} to {percent(high)}; {len(result.pass_rates_at(k))} problems"
+    return Cell(percent(value), note, value, (low, high))
+
+
+def _floor_cell(scores: Mapping[str, Any], key: str) -> Cell:
+    value, floor, corrected = scores.get(key), scores.get(f"{key}_floor"), scores.get(f"{key}_corrected")
+    if value is None:
+        return Cell("–", "undefined")
+    note = f"floor {percent(floor)}" if floor is not None else ""
+    return Cell(percent(value), f"{note}, corrected {percent(corrected)}" if corrected is not None else note)
+
+
 def _match_cell(result: EvaluationResult, metric: str, key: str) -> Cell:
     values = list(result.problem_scores(metric).values())
     if not values:
@@ -175,12 +217,14 @@ def _parse_cell(result: EvaluationResult) -> Cell:
     return Cell(percent(result.parse_rate), note, result.parse_rate, interval)
 
 
-def _share(value: float | None) -> Cell:
-    return Cell("–" if value is None else percent(value), value=value)
-
-
 def _solved(result: EvaluationResult) -> str:
     return f"{sum(result.pass_rates().values()):.4g}"
+
+
+def test_text(c: Comparison) -> str:
+    """`McNemar p = 0.03`, and what Holm makes of it where several students are compared."""
+    text = f"{'McNemar' if 'McNemar' in c.method else 'sign-flip'} p = {c.p_value:.3g}"
+    return text if c.p_adjusted == c.p_value else f"{text}, {c.p_adjusted:.3g} after Holm"
 
 
 def difference_text(c: Comparison) -> str:

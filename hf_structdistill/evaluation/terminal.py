@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from . import summary
-from .compare import Comparison, compare_results
+from .compare import Comparison, compare_all
 from .results import EvaluationResult
 
 
@@ -15,7 +15,7 @@ def results_table(results: Sequence[EvaluationResult]) -> Iterator[Any]:
     from rich.table import Table
     from rich.text import Text
 
-    comparisons = [c for other in results[1:] for c in compare_results(results[0], other)]
+    comparisons = compare_all(results)
     names = [result.name for result in results]
     yield Text()
     yield Text(summary.headline(results, comparisons), style="bold")
@@ -23,10 +23,9 @@ def results_table(results: Sequence[EvaluationResult]) -> Iterator[Any]:
     table.add_column("score")
     for name in [*names, *(f"{name} − {names[0]}" for name in names[1:])]:
         table.add_column(Text(name), justify="right", overflow="fold")
-    for row in summary.score_rows(results, comparisons):
-        cells = [_with_interval(cell) for cell in row.cells]
-        differences = ["" if c is None else _difference(c) for c in row.differences]
-        table.add_row(row.label, *cells, *(differences or [""] * (len(names) - 1)))
+    for row in summary.score_rows(results):
+        found = {c.other: _difference(c) for c in comparisons if c.label.lower() == row.label.lower()}
+        table.add_row(row.label, *map(_with_interval, row.cells), *(found.get(name, "") for name in names[1:]))
     yield table
     counts = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     counts.add_column("count")

@@ -154,7 +154,7 @@ def test_humaneval_bodies_continue_their_prompt(run, shared_data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--benchmark", "seed"), "Give either --model"),
+        (("--benchmark", "seed"), "Give --model"),
         (("--benchmark", "seed", "--model", "./missing"), "does not exist"),
         (("--benchmark", "nonsense", "--model", "x"), "nonsense"),
         (("--benchmark", "seed", "--samples", "missing.jsonl"), "missing.jsonl"),

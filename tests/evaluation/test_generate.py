@@ -100,10 +100,11 @@ def test_four_bit_student_loads_and_answers(good_student):
 
 def test_chat_prompts_go_through_the_template(good_student):
     model, tokenizer = load_student(good_student)
+    chat = [asked.prompt for asked in make_prompts(PROBLEMS, "chat")]
     with pytest.raises(InputError, match="no chat template"):
-        generate_completions(model, tokenizer, make_prompts(PROBLEMS, "chat"), max_new_tokens=3)
+        generate_completions(model, tokenizer, chat, max_new_tokens=3)
     tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}\n\n{% endfor %}"
-    texts = generate_completions(model, tokenizer, make_prompts(PROBLEMS, "chat"), max_new_tokens=120)
+    texts = generate_completions(model, tokenizer, chat, max_new_tokens=120)
     assert [text.rstrip("\n") for text in texts] == [answer.rstrip("\n") for answer in answers()]
 
 

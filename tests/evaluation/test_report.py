@@ -13,6 +13,7 @@ from tiny_students import PROBLEMS, answers, train_tokenizer
 from hf_structdistill.errors import InputError
 from hf_structdistill.evaluation import TokenExample, score_completions, token_example, write_report
 from hf_structdistill.evaluation.charts import line_chart, ticks
+from hf_structdistill.evaluation.sample_files import read_samples
 from hf_structdistill.problems.problem import AssertTests, Problem
 from hf_structdistill.problems.prompting import student_prompt
 from hf_structdistill.structure import StructureAnnotator, TokenBytes
@@ -110,12 +111,10 @@ def test_the_report_says_what_was_measured(report, results):
 
 
 def test_samples_can_be_scored_again(report, results):
-    from hf_structdistill.evaluation.samples import completions_by_model, read_rows
-
     problems, scored = results
-    path = report["samples.jsonl"]
-    grouped = completions_by_model(read_rows(path), problems, path, "unnamed")
-    again = score_completions(problems, grouped["plain"], name="plain")
+    plain, _ = read_samples(report["samples.jsonl"], problems)
+    assert plain.name == "plain"
+    again = score_completions(problems, plain.samples, name="plain")
     assert [r.verdict.status for r in again.records] == [r.verdict.status for r in scored[0].records]
 
 

@@ -30,4 +30,31 @@
   });
   search.addEventListener("input", update);
   update();
+
+  // Data flow: where the value of the variable under the pointer comes from.
+  const flow = document.getElementById("view-flow");
+  const clear = () => {
+    for (const marked of list.querySelectorAll(".here, .source")) marked.classList.remove("here", "source");
+    for (const note of list.querySelectorAll(".flow-note")) note.textContent = "";
+  };
+  const show = (event) => {
+    const variable = event.target.closest("u[data-from]");
+    if (!flow || !flow.checked || !variable) return clear();
+    clear();
+    const code = variable.closest("pre");
+    variable.classList.add("here");
+    for (const number of variable.dataset.from.split(" ")) {
+      const source = code.querySelector('u[data-at="' + number + '"]');
+      if (source && source !== variable) source.classList.add("source");
+    }
+    let note = code.nextElementSibling;
+    if (!note || !note.classList.contains("flow-note")) {
+      note = document.createElement("p");
+      note.className = "flow-note";
+      code.after(note);
+    }
+    note.textContent = variable.textContent + ": " + variable.title;
+  };
+  list.addEventListener("pointerover", show);
+  list.addEventListener("click", show);
 })();
