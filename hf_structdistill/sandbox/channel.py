@@ -20,12 +20,22 @@ class Channel:
 
     def send(self, payload: bytes) -> None:
         """Write one frame. Raises OSError when the other side is gone."""
-        view = memoryview(len(payload).to_bytes(4, "big") + payload)
-        while view:
-            view = view[os.write(self.fd, view) :]
+        data = len(payload).to_bytes(4, "big") + payload
+        written = os.write(self.fd, data)
+        if written < len(data):
+            view = memoryview(data)[written:]
+            while view:
+                view = view[os.write(self.fd, view) :]
 
     def receive(self) -> bytes | None:
         """The next frame, or None at the end of the stream. Raises ChannelError for a length out of bounds."""
+        if not self._ahead:  # mostly, one read is one frame
+            data = os.read(self.fd, 65536)
+            if len(data) >= 4 and int.from_bytes(data[:4], "big") == len(data) - 4:
+                return data[4:]
+            if not data:
+                return None
+            self._ahead = data
         head = self._read(4)
         if head is None:
             return None

@@ -1,7 +1,7 @@
 """The closed codec: how plain values cross between the judge and the candidate.
 
-A value becomes a JSON text and JSON becomes a value; nothing on this path can execute anything, whoever wrote the
-bytes. JSON scalars stand for themselves, everything else is an array that starts with a tag:
+What a candidate answers becomes a JSON text and JSON becomes a value; nothing on this path can execute anything,
+whoever wrote the bytes. JSON scalars stand for themselves, everything else is an array that starts with a tag:
 
     l t s f d    list, tuple, set, frozenset, dict (keys and values in turn)
     b a c i      bytes and bytearray (hex), complex (two floats), an int too long for JSON (hex)
@@ -13,6 +13,9 @@ bytes. JSON scalars stand for themselves, everything else is an array that start
     g q D F      range, deque, Decimal, Fraction
 
 Instances of subclasses (Counter, namedtuple, an int with its own `__eq__`) cross as the plain value below them.
+
+The other way, what the judge asks is trusted, and marshalled: arguments of `PLAIN` types as they are, others as the
+same trees.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ MAX_ITEMS = 100_000  # drained from one iterator
 MAX_HEX = 4_000_000  # characters of one long integer
 
 SCALARS = {type(None), bool, int, float, str}
+PLAIN = {*SCALARS, list, tuple, dict, set, frozenset, bytes, complex}  # what `marshal` brings across as it was
 MUTABLE = (list, dict, set, deque, bytearray)
 TYPES = {t.__name__: t for t in (*SCALARS, object, type, complex, bytes, bytearray, list, tuple, dict, set, frozenset)}
 TYPE_NAMES = {t: name for name, t in TYPES.items()}
@@ -58,6 +62,7 @@ def size(value: Any, enough: int) -> int:
 
 
 _dump = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 def dumps(wire: Any) -> bytes:
@@ -70,15 +75,45 @@ def loads(data: bytes) -> Any:
     if data.count(b"[") > MAX_NODES:
         raise CodecError(f"more than {MAX_NODES} containers")
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
+        text = data.decode("ascii")
+        wire, end = _scan(text, 0)
+    except (ValueError, RecursionError, StopIteration) as error:
         raise CodecError(f"not a message: {type(error).__name__}") from None
+    if end != len(text):
+        raise CodecError("not a message: something follows it")
+    return wire
 
 
 def drain(iterator: Iterator[Any]) -> tuple[bool, list[Any]]:
     """The items left in an iterator, and whether there were more than the bound."""
     items = list(itertools.islice(iterator, MAX_ITEMS + 1))
     return len(items) > MAX_ITEMS, items[:MAX_ITEMS]
+
+
+def mutable_containers(values: Any) -> list[Any] | None:
+    """The lists, dicts and sets inside, each once, in the order of a walk; None where not all is of `PLAIN` types.
+
+    Both sides walk alike, so a container has the same number on either.
+    """
+    found: list[Any] = []
+    ahead, seen = [values], set()
+    while ahead:
+        item = ahead.pop()
+        for parts in (item, item.values()) if type(item) is dict else (item,):
+            kinds = set(map(type, parts))
+            if kinds <= SCALARS:
+                continue
+            if not kinds <= PLAIN:
+                return None
+            for part in parts:
+                kind = type(part)
+                if kind in SCALARS or kind is bytes or kind is complex or id(part) in seen:
+                    continue
+                seen.add(id(part))
+                ahead.append(part)
+                if kind is list or kind is dict or kind is set:
+                    found.append(part)
+    return found
 
 
 class Encoder:

@@ -9,13 +9,13 @@ therefore does not replace the judge's.
 from __future__ import annotations
 
 import builtins
+import marshal
 import sys
 import time
 import types
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 
-from .codec import size
+from .codec import mutable_containers, size
 from .oracles import ORACLES, agree
 from .remote import Candidate, CandidateGone, CandidateRaised, CannotCross, Handle, short
 
@@ -35,13 +35,14 @@ class Unjudgeable(Exception):
 
 def judge(task: dict[str, Any], candidate: Candidate, phase: Callable[[float], None]) -> dict[str, Any]:
     """Run the tests of `task` and say how they went. `phase` is told when the candidate is first needed,
-    with the CPU seconds that the reference took (0.0 where it did not run)."""
+    with the CPU seconds that the reference took (0.0 where it did not run). What does not depend on the candidate
+    (compiled tests, expected answers) is kept in `task` for the next one of the same problem."""
     progress = Progress()
     try:
         RUNNERS[task["kind"]](task, candidate, progress, phase)
         if candidate.broken:
             raise CandidateGone(candidate.broken)
-        return {"status": "passed", "expected": progress.expected}
+        return {"status": "passed"}
     except CandidateGone as error:
         return progress.report("error", str(error), gone=True)
     except (CannotCross, Unjudgeable) as error:
@@ -63,18 +64,19 @@ class Progress:
 
     def __init__(self) -> None:
         self.test: str | None = None
+        self.call: tuple[str, tuple[Any, ...]] | None = None  # in place of `test`: most are never shown
         self.source: list[str] = []
         self.show_last = True
-        self.expected: tuple[list[Any], float] | None = None
 
     def report(self, status: str, reason: str, gone: bool = False) -> dict[str, Any]:
+        if self.call is not None and self.test is None:
+            self.test = call_text(*self.call)
         test = self.test if status != "unknown" else None
         return {
             "status": status,
             "reason": " ".join(reason.split())[:TEXT],
             "test": test[:TEXT] if test else None,
             "gone": gone,
-            "expected": self.expected,
         }
 
     def why(self, error: BaseException, candidate: Candidate) -> str:
@@ -97,9 +99,11 @@ class Progress:
 def run_asserts(
     task: dict[str, Any], candidate: Candidate, progress: Progress, phase: Callable[[float], None]
 ) -> None:
-    codes = [compiled(text, "<assert>") for text in task["asserts"]]
-    setup = compiled(task["setup"], "<setup>")
-    names = Names(task, [setup, *codes])
+    if "prepared" not in task:
+        codes = [compiled(text, "<assert>") for text in task["asserts"]]
+        setup = compiled(task["setup"], "<setup>")
+        task["prepared"] = setup, codes, Names(task, [setup, *codes])
+    setup, codes, names = task["prepared"]
     phase(0.0)
     namespace = names.resolve(candidate, names.from_candidate())
     exec(setup, namespace)
@@ -114,9 +118,11 @@ def run_check(task: dict[str, Any], candidate: Candidate, progress: Progress, ph
     if not entry_point:
         raise Unjudgeable("a check(candidate) function needs the problem's entry_point")
     progress.source = task["code"].splitlines()
-    code = compiled(task["code"], "<check>")
-    names = Names(task, [code])
-    helpers = names.others() & names.reference_names() if names.others() else set()
+    if "prepared" not in task:
+        code = compiled(task["code"], "<check>")
+        names = Names(task, [code])
+        task["prepared"] = code, names, names.others() & names.reference_names() if names.others() else set()
+    code, names, helpers = task["prepared"]
     phase(0.0)
     own = {entry_point} | names.others() - helpers
     namespace = names.resolve(candidate, own)
@@ -141,20 +147,29 @@ def run_inputs(task: dict[str, Any], candidate: Candidate, progress: Progress, p
     inputs, name, oracle = task["inputs"], task["entry_point"], task["oracle"]
     if oracle is not None and oracle not in ORACLES:
         raise Unjudgeable(f"no oracle is called {oracle!r}")
-    expected, seconds = task.get("expected") or expected_answers(task["reference"], name, inputs, oracle)
-    progress.expected, progress.show_last = (expected, seconds), False
+    progress.show_last = False
+    if "prepared" in task:
+        judged, seconds = task["prepared"]
+    else:
+        expected, seconds = expected_answers(task["reference"], name, inputs, oracle)
+        judged = [(a, wanted) for a, wanted in zip(inputs, expected, strict=True) if size(wanted, MAX_SIZE) < MAX_SIZE]
+        if mutable_containers([expected]) is not None:  # an iterator would be used up
+            task["prepared"] = judged, seconds
     phase(seconds)
     found = candidate.load(task["candidate"], [name])
     if name not in found:
         raise NameError(f"name {name!r} is not defined")
-    judged = [(a, wanted) for a, wanted in zip(inputs, expected, strict=True) if size(wanted, MAX_SIZE) < MAX_SIZE]
     answers = candidate.call_each(found[name], [arguments for arguments, _ in judged])
     for arguments, wanted in judged:
-        progress.test = f"{name}({', '.join(map(short, arguments))})"
+        progress.call = name, arguments
         answer = next(answers)
         if not agree(answer, wanted, arguments, task["atol"], oracle):
-            progress.test += f" == {short(wanted)}"
+            progress.test = f"{call_text(name, arguments)} == {short(wanted)}"
             raise AssertionError(f"answered {short(answer)}")
+
+
+def call_text(name: str, arguments: tuple[Any, ...]) -> str:
+    return f"{name}({', '.join(map(short, arguments))})"
 
 
 def expected_answers(reference: str, name: str, inputs: Any, oracle: str | None) -> tuple[list[Any], float]:
@@ -163,7 +178,8 @@ def expected_answers(reference: str, name: str, inputs: Any, oracle: str | None)
     namespace = run_reference(reference)
     try:
         function = namespace[name]
-        answers = [function(*deepcopy(arguments)) for arguments in inputs]
+        copies = marshal.loads(marshal.dumps(inputs))  # they came marshalled: this is a deep copy
+        answers = [function(*arguments) for arguments in copies]
     except Exception as error:
         raise Unjudgeable(f"the reference raised {type(error).__name__}: {error}") from None
     if oracle == "not_none":

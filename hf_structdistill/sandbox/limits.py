@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import resource
 
@@ -39,11 +38,16 @@ class Limits:
         self.processes = processes
 
 
-def clamp(kind: int, wanted: int) -> None:
-    """Set a soft and hard limit, no higher than the hard limit that is in force."""
+def clamped(kind: int, wanted: int) -> tuple[int, int]:
+    """Soft and hard limit, no higher than the hard limit that is in force."""
     _, hard = resource.getrlimit(kind)
     value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(kind, (value, value))
+    return value, value
+
+
+def clamp(kind: int, wanted: int) -> None:
+    """Set a soft and hard limit, no higher than the hard limit that is in force."""
+    resource.setrlimit(kind, clamped(kind, wanted))
 
 
 def arm(limits: Limits) -> None:
@@ -52,12 +56,6 @@ def arm(limits: Limits) -> None:
     clamp(resource.RLIMIT_FSIZE, limits.file_mb << 20)
     clamp(resource.RLIMIT_NOFILE, limits.open_files)
     clamp(resource.RLIMIT_AS, limits.memory_mb << 20)
-
-
-def arm_candidate(limits: Limits, cpu_seconds: float) -> None:
-    """The rest. The watcher is finer about CPU time; this holds without it. NPROC counts all processes of the user."""
-    clamp(resource.RLIMIT_NPROC, limits.processes)
-    clamp(resource.RLIMIT_CPU, math.ceil(cpu_seconds) + 1)
 
 
 def become(uid: int) -> None:

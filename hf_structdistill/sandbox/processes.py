@@ -6,14 +6,6 @@ import os
 import signal
 
 
-def count_lines(path: str) -> int:
-    try:
-        with open(path, "rb") as file:
-            return len(file.read().splitlines())
-    except OSError:
-        return 0
-
-
 def resident_pages(pid: int) -> int:
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:

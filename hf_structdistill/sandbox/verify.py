@@ -209,13 +209,14 @@ class Member:
         number, problem, candidate = task
         self.tasks.append(task)
         message = {"number": number, "key": id(problem), "candidate": candidate}
+        message["reference first"] = isinstance(problem.tests, InputTests)
         if self.last != id(problem):
-            message["problem"] = _payload(problem)
-            self.last = id(problem)
-        try:
-            data = marshal.dumps(message)
-        except ValueError:
-            data = marshal.dumps({"number": number, "refused": "the problem's inputs hold what is no plain value"})
+            try:
+                message["problem"] = marshal.dumps(_payload(problem))  # twice marshalled: only the judge looks inside
+                self.last = id(problem)
+            except ValueError:
+                message["refused"] = "the problem's inputs hold what is no plain value"
+        data = marshal.dumps(message)
         self.outgoing += len(data).to_bytes(8, "big") + data
         self.pump()
 

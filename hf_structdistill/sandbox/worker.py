@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 START_SECONDS = 30.0
 REFERENCE_SECONDS = 120  # CPU time a trusted reference may take for all inputs
 REFERENCE_FACTOR = 4  # a candidate has at least this many times what the reference took (as in EvalPlus)
-EXPECTED_BYTES = 4 << 20  # expected answers larger than this are computed again for the next candidate
 JUDGE_TASKS = 500  # candidates that one judge process sees
 
 
@@ -84,6 +83,7 @@ class JudgeProcess:
         self.wire, theirs = stream_pair()
         self.results = Channel(self.wire.fileno())
         self.tasks = 0
+        self.key: int | None = None  # of the problem that it holds
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
@@ -97,9 +97,10 @@ class JudgeProcess:
                 os._exit(0)
         theirs.close()
 
-    def give(self, task: dict[str, Any], fd: int) -> None:
+    def give(self, key: int, problem: bytes, candidate: str, fd: int) -> None:
         self.tasks += 1
-        data = marshal.dumps(task)
+        data = marshal.dumps((candidate, None if key == self.key else problem))
+        self.key = key
         send_fd(self.wire, len(data).to_bytes(8, "big"), fd)
         write_all(self.wire.fileno(), data)
 
@@ -114,6 +115,7 @@ def serve_judge(wire: socket, limits: Limits) -> None:
     clamp(resource.RLIMIT_AS, (2 * limits.memory_mb + 512) << 20)
     reports = Channel(wire.fileno())
     recursion = sys.getrecursionlimit()
+    task: dict[str, Any] = {}
     while True:
         head, fd = receive_fd(wire, 8)
         data = read_exactly(wire.fileno(), int.from_bytes(head, "big")) if len(head) == 8 else None
@@ -122,33 +124,26 @@ def serve_judge(wire: socket, limits: Limits) -> None:
         random.seed(0)
         sys.setrecursionlimit(recursion)
         bound_cpu(REFERENCE_SECONDS)
+        candidate, problem = marshal.loads(data)
+        task = task if problem is None else marshal.loads(problem)
+        task["candidate"] = candidate
 
-        def phase(seconds: float) -> None:
+        def phase(seconds: float, tell: bool = task["kind"] == "inputs") -> None:
             bound_cpu(2 * max(limits.cpu_seconds, REFERENCE_FACTOR * seconds) + 10)
-            reports.send(marshal.dumps({"reference": seconds}))
+            if tell:
+                reports.send(marshal.dumps({"reference": seconds}))
 
         try:
-            report = judge(marshal.loads(data), Candidate(fd), phase)
+            report = judge(task, Candidate(fd), phase)
         except BaseException as error:
             report = {"status": "failed", "reason": f"judging the answer: {type(error).__name__}"}
         os.close(fd)
-        reports.send(portable(report))
+        reports.send(marshal.dumps(report))
 
 
 def bound_cpu(seconds: float) -> None:
     limit = int(time.process_time() + seconds) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
-
-
-def portable(report: dict[str, Any]) -> bytes:
-    """The report without expected answers that are too many or no plain values."""
-    try:
-        data = marshal.dumps(report)
-        if len(data) <= EXPECTED_BYTES:
-            return data
-    except ValueError:
-        pass
-    return marshal.dumps({**report, "expected": None})
 
 
 class Run:
@@ -172,7 +167,7 @@ class Worker:
         os.dup2(null, 1)
         self.config = config
         self.limits = Limits(**config["zygote"]["limits"])
-        self.problems: dict[int, dict[str, Any]] = {}
+        self.problems: dict[int, bytes] = {}
         self.jail: Jail | None = None
         self.judge: JudgeProcess | None = None
 
@@ -206,9 +201,7 @@ class Worker:
         try:
             if message.get("problem") is not None:
                 self.problems = {message["key"]: message["problem"]}  # the last one only: they come in order
-            problem = self.problems[message["key"]]
-            report = self.one({**problem, "candidate": message["candidate"]})
-            problem["expected"] = report.pop("expected", None) or problem.get("expected")
+            report = self.one(message)
         except CallerGone:
             raise
         except Exception as error:
@@ -230,7 +223,7 @@ class Worker:
                 if self.judge is None or pid != self.judge.pid:
                     kill(pid)
 
-    def one(self, task: dict[str, Any]) -> dict[str, Any]:
+    def one(self, message: dict[str, Any]) -> dict[str, Any]:
         if self.jail is None:
             self.jail = Jail(self.config["command"], self.config["zygote"], self.config["environment"])
         if self.judge is None or self.judge.tasks >= JUDGE_TASKS:
@@ -239,9 +232,9 @@ class Worker:
             self.judge = JudgeProcess(self.limits, close, self.config["packages"])
         ours, theirs = stream_pair()
         run = Run(theirs)
-        if task["kind"] != "inputs":  # there, the reference comes first and sets the candidate's limits
+        if not message["reference first"]:  # there, the reference comes first and sets the candidate's limits
             self.start_candidate(run, 0.0)
-        self.judge.give(task, ours.fileno())
+        self.judge.give(message["key"], self.problems[message["key"]], message["candidate"], ours.fileno())
         ours.close()
         self.attend(run)
         theirs.close()
@@ -314,7 +307,10 @@ class Worker:
             return None
         finally:
             self.jail.control.settimeout(None)
-        return json.loads(data) if data else None
+        if not data:
+            return None
+        why, status, cpu, clean = data.split()
+        return {"why": why.decode(), "status": int(status), "cpu": float(cpu), "clean": clean == b"1"}
 
     def weigh(self, run: Run) -> dict[str, Any]:
         """One report out of what the judge said and how the candidate's process ended."""
