@@ -72,7 +72,7 @@ class StructureCache:
 
     def add(self, key: bytes, annotation: Annotation) -> None:
         """Remember an annotation, where there is room."""
-        if len(self._places) >= self.size:
+        if len(self) >= self.size:
             return
         body = _pack(annotation)
         try:
