@@ -9,7 +9,7 @@ from typing import Literal
 from ..errors import InputError
 from ..structure.dataflow import analyse_dataflow
 from ..structure.languages import Language, get_language
-from ..structure.tree import parse
+from ..structure.tree import unwalked
 from . import strict
 from .codexglue.dataflow import published_dataflow
 from .codexglue.flows import PublishedFlows, matched_flows
@@ -25,7 +25,7 @@ METRICS = ("syntax", "dataflow")
 
 def parses(source: str | bytes, *, language: str = "python") -> bool:
     """Whether tree-sitter parses the whole of `source` without an error. An empty program does."""
-    return not parse(source, language).has_error
+    return not unwalked(source, language).has_error
 
 
 @dataclass
@@ -70,6 +70,7 @@ class Analyser:
         self.mode, self._tokens = mode, tokens
         self._analyse = self._strict if mode == "strict" else self._published
         self._numbers: dict[tuple, int] = {}
+        self._flow_numbers: dict[tuple, int] = {}
         self._programs: dict[str, Program] = {}
 
     def __call__(self, source: str) -> Program:
@@ -79,12 +80,10 @@ class Analyser:
         return program
 
     def _strict(self, source: str) -> Program:
-        tree = parse(source, self.language)
-        items: dict[str, dict] = {}
-        if "syntax" in self.metrics:
-            items["syntax"] = strict.subtrees(tree, self._numbers)
+        tree, subtrees = strict.read(source, self.language, self._numbers)
+        items = {"syntax": subtrees}
         if "dataflow" in self.metrics:
-            items["dataflow"] = strict.flows(analyse_dataflow(tree))
+            items["dataflow"] = strict.flows(analyse_dataflow(tree), self._flow_numbers)
         tokens = strict.tokens(tree) if self._tokens else []
         return Program(items, tree.has_error, source, tokens=tokens)
 
@@ -141,7 +140,7 @@ def _compare_published(analyser: Analyser, prediction: str, references: list[str
 
 def _matched(wanted: dict, found: dict) -> int:
     """Size of the intersection of two multisets."""
-    return sum([min(count, found[item]) for item, count in wanted.items() if item in found])
+    return sum([min(wanted[item], found[item]) for item in wanted.keys() & found.keys()])
 
 
 def _matched_present(wanted: dict, found: dict) -> int:

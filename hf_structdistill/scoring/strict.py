@@ -7,13 +7,16 @@ uses it is computed from (`structure.analyse_dataflow`), names replaced by numbe
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
+from typing import Any
 
 from ..structure.dataflow import DataFlow
 from ..structure.languages import Language
-from ..structure.tree import SyntaxTree
+from ..structure.tree import SyntaxTree, unwalked
 
 _FIRST_ID = 1 << 16  # below: kind ids of leaves
+_DEPTH_SHIFT = 32  # a variable's code: above, the depth of its scope; below, its number there from 1
 
 # Two spellings of one program: a tuple with and without its parentheses, a literal in one piece or in several.
 _SYNONYMS = {"expression_list": "tuple", "pattern_list": "tuple_pattern", "concatenated_string": "string"}
@@ -42,13 +45,15 @@ class _KindTable:
         # a grammar may have one type under several ids
         first = {(names[k], k in named): k for k in sorted(names, reverse=True)}
         self.canonical = {k: first[_SYNONYMS.get(n, n), k in named] for k, n in names.items()}
-        # kinds of nodes that never need a look at their children: what stands for them in a key, 0 for nothing
-        self.codes = {k: self.canonical[k] for k, role in self.roles.items() if role == _OPAQUE}
-        self.codes |= {k: 0 for k, role in self.roles.items() if role == _DROP and k not in named}
-        self.codes |= {k: self.canonical[k] for k in named if names[k] in language.identifiers}
-        self.statements = frozenset(k for k in named if names[k] == "expression_statement")
-        self.openers = frozenset(k for k, role in self.roles.items() if role == _KEEP) - self.statements
+        self.tokens = {k: 0 if role == _DROP else self.canonical[k] for k, role in self.roles.items()}
+        """What stands for a token in the key of its parent, 0 for nothing."""
+        tokens = {k for k, role in self.roles.items() if role in (_DROP, _OPAQUE)}
+        self.whole = frozenset(tokens | {k for k in named if names[k] in language.identifiers})
+        """Kinds that are one token, or none, whatever is in them."""
         self.interpolations = frozenset(k for k in named if names[k] in ("interpolation", "template_substitution"))
+        plain = {k for k, role in self.roles.items() if role == _KEEP} - self.whole - language.statement_kinds
+        self.plain = {k: self.canonical[k] for k in plain}
+        """Kinds whose nodes with children are subtrees, without exception."""
 
 
 @cache
@@ -56,96 +61,157 @@ def _kind_table(language: Language) -> _KindTable:
     return _KindTable(language)
 
 
-def subtrees(tree: SyntaxTree, numbers: dict[tuple, int]) -> dict[int, int]:
-    """Number of each distinct subtree -> how often it occurs, the whole program included.
+def read(source: str, language: Language, numbers: dict[tuple, int]) -> tuple[SyntaxTree, dict[int, int]]:
+    """The tree of a program, and the number of each distinct subtree -> how often it occurs, the whole included.
 
     Equal subtrees get equal numbers by hash-consing in `numbers`, the table shared by all programs of a comparison.
-    Tokens are no subtrees of their own; a string literal is one token, but for what it interpolates.
+    Tokens are no subtrees of their own; a string literal is one token, but for what it interpolates. One walk does
+    all, because the calls into tree-sitter cost more than anything done between them.
     """
-    table = _kind_table(tree.language)
-    canonical, openers, kinds, last = table.canonical, table.openers, tree.kinds, tree.last
-    codes: list = list(map(table.codes.get, kinds))
-    for i in tree.missing:
-        codes[i] = 0 if table.roles[kinds[i]] == _DROP else -1 - kinds[i]
-    counts: dict[int, int] = {}
-    key = [canonical[kinds[0]]]  # of the innermost open node: its kind, then the codes of its children
-    end = len(kinds)
-    outer: list[tuple[list[int], int]] = []
-    i = 1  # everything before is in a key
-    for node in [node for node, code in enumerate(codes) if code is None and node] + [end]:
-        if node < i:
+    tree = unwalked(source, language)
+    reader = _Reader(tree, numbers)
+    cursor = tree.raw.walk()
+    down, right, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
+    kinds, last, words, text = tree.kinds, tree.last, tree.words, tree.source.decode("latin-1")
+    plain, tokens, wordy, broken = reader.table.plain, reader.table.tokens, language.word_kinds, tree.has_error
+    open_nodes, keys, found = reader.open_nodes, reader.keys, reader.found
+    key: list[int] = []
+    """Of the innermost open subtree: its kind, then what stands for each child."""
+    i = 0
+    while True:
+        node: Any = cursor.node
+        kind = node.kind_id
+        kinds.append(kind)
+        if down():
+            if kind in plain:
+                keys.append(key)
+                key = [plain[kind]]
+            else:
+                key = reader.enter(key, kind)
+            open_nodes.append(i)
+            i += 1
+            last.append(i)
             continue
-        while end <= node:
-            key += codes[i:end]
-            i = end
-            shown = tuple(filter(None, key))
-            code = numbers.setdefault(shown, _FIRST_ID + len(numbers))
-            counts[code] = counts.get(code, 0) + 1
-            if not outer:
-                return counts
-            key, end = outer.pop()
-            key.append(code)
-        key += codes[i:node]
-        kind = kinds[node]
-        token = None if kind in openers and last[node] > node + 1 else _token(tree, node, table)
-        if token is not None:
+        if kind in wordy:
+            start, end = node.byte_range
+            words[i] = text[start:end]
+        token = tokens[kind]
+        if broken and node.is_missing:
+            tree.missing.append(i)
+            token = token and -1 - kind
+        if token:
             key.append(token)
-            i = last[node]
+        i += 1
+        last.append(i)
+        while not right():
+            if not up():
+                tree.spell_words()
+                return tree, reader.counts()
+            opened = open_nodes.pop()
+            last[opened] = i
+            if kinds[opened] in plain:
+                shape = tuple(key)
+                number = numbers.setdefault(shape, _FIRST_ID + len(numbers))
+                found.append(number)
+                key = keys.pop()
+                key.append(number)
+            else:
+                key = reader.leave(key, opened)
+
+
+class _Reader:
+    """The state of one walk, and what happens at nodes that are not plainly subtrees."""
+
+    def __init__(self, tree: SyntaxTree, numbers: dict[tuple, int]) -> None:
+        self.tree, self.numbers = tree, numbers
+        self.table = _kind_table(tree.language)
+        self.open_nodes: list[int] = []
+        self.keys: list[list[int]] = []
+        """Keys of the open subtrees around the innermost one."""
+        self.found: list[int] = []
+        """Numbers of the subtrees that were left so far."""
+        self.marks: list[int] = []
+        """How many had been found when each open node that is not plain was entered."""
+
+    def enter(self, key: list[int], kind: int) -> list[int]:
+        if self.table.roles[kind] == _PASS:
+            return key  # its children go to the parent
+        self.marks.append(len(self.found))
+        self.keys.append(key)
+        return [self.table.canonical[kind]]
+
+    def leave(self, key: list[int], node: int) -> list[int]:
+        kind = self.tree.kinds[node]
+        if self.table.roles[kind] == _PASS:
+            return key
+        outer, mark = self.keys.pop(), self.marks.pop()
+        token = self._token(node, kind)
+        if token is None:
+            token = self.numbers.setdefault(tuple(key), _FIRST_ID + len(self.numbers))
+            self.found.append(token)
         else:
-            if table.roles[kind] != _PASS:
-                outer.append((key, end))
-                key, end = [canonical[kind]], last[node]
-            i = node + 1
-    return counts
+            del self.found[mark:]
+        if token:
+            outer.append(token)
+        return outer
+
+    def _token(self, node: int, kind: int) -> int | None:
+        """What stands for a node that is no subtree after all (0: nothing does), now that its children are known."""
+        kinds, table = self.tree.kinds, self.table
+        if kind in table.whole:
+            return table.tokens[kind]
+        if table.roles[kind] == _STRING:
+            return table.tokens[kind] if table.interpolations.isdisjoint(kinds[node:]) else None
+        is_docstring = self.tree.language.is_docstring
+        if is_docstring is not None and table.roles[kinds[node + 1]] == _STRING:
+            body = self.open_nodes[-1] if self.open_nodes else -1
+            owner = self.open_nodes[-2] if len(self.open_nodes) > 1 else -1
+            if is_docstring(self.tree, node, body, owner):
+                return 0
+        return None
+
+    def counts(self) -> dict[int, int]:
+        """What `read` returns, after the walk."""
+        if not self.found:  # a program of one node
+            shape = (self.table.canonical[self.tree.kinds[0]],)
+            self.found.append(self.numbers.setdefault(shape, _FIRST_ID + len(self.numbers)))
+        return Counter(self.found)
 
 
-def _token(tree: SyntaxTree, node: int, table: _KindTable) -> int | None:
-    """What stands for a node that is no subtree of its own (0: nothing does); None where its children count."""
-    kind, stop = tree.kinds[node], tree.last[node]
-    role = table.roles[kind]
-    if role == _DROP:
-        return 0
-    if stop == node + 1:
-        return table.canonical[kind]
-    if role == _STRING:
-        return table.canonical[kind] if table.interpolations.isdisjoint(tree.kinds[node:stop]) else None
-    if kind in table.statements and table.roles[tree.kinds[node + 1]] == _STRING and node in tree.docstrings:
-        return 0
-    return None
-
-
-def flows(graph: DataFlow) -> dict[tuple, int]:
-    """Each distinct data-flow item of a program -> how often it occurs; empty where no value flows.
+def flows(graph: DataFlow, numbers: dict[tuple, int]) -> dict[int, int]:
+    """Number of each distinct data-flow item of a program -> how often it occurs; empty where no value flows.
 
     A variable is the nesting depth of its scope and its number among the scope's variables, in order of appearance; a
     definition is its number among those of its variable. Items: a use (variable, definitions that reach it), and a
-    definition (variable, number, the uses its value is computed from, in order).
+    definition (variable, number, the uses its value is computed from, in order). Equal items get equal numbers from
+    `numbers`, shared by all programs of a comparison.
     """
     depths: list[int] = []
-    for scope in graph.scopes:
-        depths.append(depths[scope.parent] + 1 if scope.parent >= 0 else 0)
-    known: dict[tuple[int, str], list] = {}  # variable -> its identity, definitions so far
-    in_scope = [0] * len(depths)
-    variables: list[tuple[int, int]] = []
+    for parent in graph.parents:
+        depths.append(depths[parent] + 1 if parent >= 0 else 0)
+    known: dict[tuple[int, str], list[int]] = {}  # variable -> its code, definitions so far
+    in_scope = [depth << _DEPTH_SHIFT for depth in depths]
+    variables: list[int] = []
     definitions: list[int] = []
-    for _, _, name, is_def, _, owner in graph.occurrences:
-        variable = known.get((owner, name))
+    for named, is_def in zip(graph.variables, graph.definitions, strict=True):
+        variable = known.get(named)
         if variable is None:
-            variable = known[owner, name] = [(depths[owner], in_scope[owner]), 0]
+            owner = named[0]
             in_scope[owner] += 1
+            variable = known[named] = [in_scope[owner], 0]
         variables.append(variable[0])
         definitions.append(variable[1])
         variable[1] += is_def
-    uses = {use: (variables[use], tuple([definitions[made] for made in reaching])) for use, reaching in graph.edges}
-    counts: dict[tuple, int] = {}
-    item: tuple
-    for item in uses.values():
-        counts[item] = counts.get(item, 0) + 1
+    uses: dict[int, int] = {}
+    for use, reaching in graph.edges:
+        shape = (variables[use], *[definitions[made] for made in reaching])
+        uses[use] = numbers.setdefault(shape, len(numbers))
+    found = list(uses.values())
     for made, sources in graph.assignments:
-        item = (variables[made], definitions[made], *[uses[use] for use in sources if use in uses])
-        if len(item) > 2:
-            counts[item] = counts.get(item, 0) + 1
-    return counts
+        shape = (-variables[made], definitions[made], *[uses[use] for use in sources if use in uses])
+        if len(shape) > 2:
+            found.append(numbers.setdefault(shape, len(numbers)))
+    return Counter(found)
 
 
 def tokens(tree: SyntaxTree) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import InputError
-from .dataflow.graph import Scope
+from .dataflow.graph import Scope, place_scopes
 from .dataflow.python import handlers
 from .dataflow.walker import Walker
 from .tree import SyntaxTree
@@ -40,14 +40,14 @@ def scope_table(tree: SyntaxTree, *, annotations: bool = True) -> list[ScopeName
         raise InputError(f"expected a Python tree, got {tree.language.name}: scope tables exist for Python only")
     walker = Walker(tree, handlers(), names=True, annotations=annotations)
     walker.run()
-    return _Resolver(walker).table()
+    return _Resolver(walker, place_scopes(walker.scopes, tree)).table()
 
 
 class _Resolver:
     """Climbs from each mention of a name to the scope that binds it."""
 
-    def __init__(self, walker: Walker) -> None:
-        self.scopes = walker.scopes
+    def __init__(self, walker: Walker, scopes: list[Scope]) -> None:
+        self.scopes = scopes
         self.used = walker.used or []
         self.bound: dict[int, set[str]] = dict(walker.bound or {})
         self.declared: dict[int, dict[str, bool]] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import tree_sitter
 
@@ -28,29 +29,21 @@ class SyntaxTree:
         language: the Language.
         has_error: whether any part did not parse (an ERROR node, or a token the parser had to invent).
         missing: indices of the invented, zero-width tokens.
-    """
+        words: index -> text of the leaves whose text matters to an analysis (`Language.words`).
 
-    __slots__ = (
-        "source",
-        "language",
-        "has_error",
-        "kinds",
-        "starts",
-        "ends",
-        "parents",
-        "last",
-        "missing",
-        "__dict__",
-    )
+    Scoring walks the tree itself and asks for few positions: `starts`, `ends` and `parents` are found on first use
+    where the walk left them out.
+    """
 
     def __init__(self, source: bytes, language: Language, raw: tree_sitter.Tree) -> None:
         self.source = source
         self.language = language
+        self.raw = raw
         self.has_error: bool = raw.root_node.has_error
+        self.kinds: list[int] = []
+        self.last: list[int] = []
         self.missing: list[int] = []
-        self.kinds, self.starts, self.ends, self.parents, self.last = _flatten(raw)
-        if self.has_error:
-            self.missing = _missing(raw, len(self.kinds))
+        self.words: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -83,10 +76,59 @@ class SyntaxTree:
         return self.source[self.starts[i] : self.ends[i]]
 
     @cached_property
+    def starts(self) -> list[int]:
+        return self._positions[0]
+
+    @cached_property
+    def ends(self) -> list[int]:
+        return self._positions[1]
+
+    @cached_property
+    def _positions(self) -> tuple[list[int], list[int]]:
+        whole = SyntaxTree(self.source, self.language, self.raw)
+        _walk(whole)
+        return whole.starts, whole.ends
+
+    @cached_property
+    def parents(self) -> list[int]:
+        parents: list[int] = []
+        open_nodes = [-1]
+        for i, end in enumerate(self.last):
+            while len(open_nodes) > 1 and self.last[open_nodes[-1]] <= i:
+                open_nodes.pop()
+            parents.append(open_nodes[-1])
+            if end > i + 1:
+                open_nodes.append(i)
+        return parents
+
+    def spell_words(self) -> None:
+        """Turn the words from one character a byte, as a walk cuts them out, into text."""
+        if not self.source.isascii():
+            for i, word in self.words.items():
+                if not word.isascii():
+                    self.words[i] = word.encode("latin-1").decode("utf-8", "surrogateescape")
+
+    @cached_property
     def docstrings(self) -> list[int]:
-        """Statements that only document (`Language.find_docstrings`), empty where the language has none."""
-        find = self.language.find_docstrings
-        return find(self) if find is not None else []
+        """Statements that only document (`Language.is_docstring`), empty where the language has none."""
+        is_docstring, statements = self.language.is_docstring, self.language.statement_kinds
+        if is_docstring is None:
+            return []
+        parents, found = self.parents, []
+        for i, kind in enumerate(self.kinds):
+            if kind in statements:
+                body = parents[i]
+                if is_docstring(self, i, body, parents[body] if body >= 0 else -1):
+                    found.append(i)
+        return found
+
+
+def unwalked(source: str | bytes, language: str | Language = "python") -> SyntaxTree:
+    """`parse` for a caller that walks `SyntaxTree.raw` itself and fills in kinds, last, missing and words."""
+    found = get_language(language)
+    data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else bytes(source)
+    # A parser costs under a microsecond, and a fresh one needs no lock between threads.
+    return SyntaxTree(data, found, tree_sitter.Parser(found.grammar).parse(data))
 
 
 def parse(source: str | bytes, language: str | Language = "python") -> SyntaxTree:
@@ -95,29 +137,34 @@ def parse(source: str | bytes, language: str | Language = "python") -> SyntaxTre
     A string is encoded as UTF-8; lone surrogates pass through as their three bytes, so offsets always agree with
     `source.encode("utf-8", "surrogatepass")`. Raises InputError for a language that is unknown or not installed.
     """
-    found = get_language(language)
-    data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else bytes(source)
-    # A parser costs under a microsecond, and a fresh one needs no lock between threads.
-    return SyntaxTree(data, found, tree_sitter.Parser(found.grammar).parse(data))
+    tree = unwalked(source, language)
+    _walk(tree)
+    return tree
 
 
-def _flatten(raw: tree_sitter.Tree) -> tuple[list[int], list[int], list[int], list[int], list[int]]:
-    """Preorder arrays (kinds, starts, ends, parents, last). Three calls into tree-sitter per node, hence the shape."""
-    cursor = raw.walk()
+def _walk(tree: SyntaxTree) -> None:
+    """Fill in everything in preorder. Three calls into tree-sitter per node, hence the shape."""
+    cursor = tree.raw.walk()
     down, right, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
-    kinds: list[int] = []
+    kinds, last, words, missing = tree.kinds, tree.last, tree.words, tree.missing
     starts: list[int] = []
     ends: list[int] = []
     parents: list[int] = []
-    last: list[int] = []
+    tree.starts, tree.ends, tree.parents = starts, ends, parents
+    broken, wordy, text = tree.has_error, tree.language.word_kinds, tree.source.decode("latin-1")
     parent, i = -1, 0
     while True:
-        node = cursor.node
-        kinds.append(node.kind_id)  # type: ignore[union-attr]
-        start, end = node.byte_range  # type: ignore[union-attr]
+        node: Any = cursor.node
+        kind = node.kind_id
+        kinds.append(kind)
+        start, end = node.byte_range
         starts.append(start)
         ends.append(end)
         parents.append(parent)
+        if kind in wordy:
+            words[i] = text[start:end]
+        if broken and node.is_missing:
+            missing.append(i)
         i += 1
         last.append(i)
         if down():
@@ -125,22 +172,7 @@ def _flatten(raw: tree_sitter.Tree) -> tuple[list[int], list[int], list[int], li
             continue
         while not right():
             if not up():
-                return kinds, starts, ends, parents, last
+                tree.spell_words()
+                return
             last[parent] = i
             parent = parents[parent]
-
-
-def _missing(raw: tree_sitter.Tree, count: int) -> list[int]:
-    """Preorder indices of missing tokens; a walk of its own, because only broken programs need it."""
-    cursor = raw.walk()
-    found = []
-    for i in range(count):
-        node = cursor.node
-        if node is not None and node.is_missing:
-            found.append(i)
-        if cursor.goto_first_child():
-            continue
-        while not cursor.goto_next_sibling():
-            if not cursor.goto_parent():
-                return found
-    return found

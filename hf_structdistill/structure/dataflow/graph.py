@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ..tree import SyntaxTree
+
+DEF, USE, CALLEE, OBJECT = 1, 2, 4, 8
+"""Flags of an occurrence. CALLEE: a called name, a use only if its definition is a value. OBJECT: a definition by
+def, class or import."""
 
 
 class Occurrence(NamedTuple):
@@ -32,7 +39,6 @@ class Scope(NamedTuple):
     """Index of the enclosing scope, -1 for the module."""
 
 
-@dataclass(frozen=True)
 class DataFlow:
     """Reaching definitions of one program.
 
@@ -44,9 +50,50 @@ class DataFlow:
         assignments: (definition, uses): index of a definition and the indices, ascending, of the uses its value is
             computed from; definitions whose value uses no variable are left out.
         scopes: the scopes of the program, outer before inner; 0 is the module.
+        variables: (scope, name) of each occurrence.
+        definitions: whether each occurrence is a definition.
+        parents: index of the scope around each scope, -1 for the module.
+
+    The last three say without positions what a score compares; occurrences and scopes are made on first use.
     """
 
-    occurrences: list[Occurrence] = field(default_factory=list)
-    edges: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
-    assignments: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
-    scopes: list[Scope] = field(default_factory=list)
+    def __init__(
+        self,
+        tree: SyntaxTree,
+        places: list[int],
+        variables: list[tuple[int, str]],
+        flags: list[int],
+        scopes: list[Scope],
+    ) -> None:
+        """`places` and the starts of `scopes` are nodes of the tree; `flags` are DEF and USE of each occurrence."""
+        self.variables = variables
+        self.definitions = [flag & DEF for flag in flags]
+        self.parents = [scope.parent for scope in scopes]
+        self.edges: list[tuple[int, tuple[int, ...]]] = []
+        self.assignments: list[tuple[int, tuple[int, ...]]] = []
+        self._tree, self._places, self._flags, self._scopes = tree, places, flags, scopes
+
+    @cached_property
+    def occurrences(self) -> list[Occurrence]:
+        starts, ends = self._tree.starts, self._tree.ends
+        return [
+            Occurrence(starts[node], ends[node], name, flag & DEF > 0, flag & USE > 0, scope)
+            for node, (scope, name), flag in zip(self._places, self.variables, self._flags, strict=True)
+        ]
+
+    @cached_property
+    def scopes(self) -> list[Scope]:
+        return place_scopes(self._scopes, self._tree)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DataFlow) and self._parts() == other._parts()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _parts(self) -> tuple:
+        return self.occurrences, self.edges, self.assignments, self.scopes
+
+
+def place_scopes(scopes: list[Scope], tree: SyntaxTree) -> list[Scope]:
+    """The scopes of a walk, whose starts are nodes, with bytes for starts."""
+    return [scope._replace(start=tree.starts[scope.start] if i else 0) for i, scope in enumerate(scopes)]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from . import python_bindings as bindings
 from . import python_control as control
 from . import python_match, python_scopes, python_try
-from .graph import DataFlow, Occurrence
+from .graph import CALLEE, OBJECT, USE, DataFlow
 from .python_nodes import python_nodes
-from .walker import CALLEE, DEF, OBJECT, USE, Handlers, Walker
+from .walker import Handlers, Walker
 
 if TYPE_CHECKING:
     from ..tree import SyntaxTree
@@ -82,14 +82,14 @@ def _collect(w: Walker) -> DataFlow:
     for use, definition in w.pending:
         w.add_reaching(use, (definition,))
     nodes, names, flags, reach, owners = w.nodes, w.names, w.flags, w.reach, w.owners
-    starts, ends = w.starts, w.ends
     index = [-1] * len(nodes)
-    occurrences: list[Occurrence] = []
+    variables: list[tuple[int, str]] = []
+    kept: list[int] = []
     places: list[int] = []
     uses: list[tuple[int, int | Iterable[int]]] = []
     last = position = -1
     for occurrence in sorted(range(len(nodes)), key=nodes.__getitem__):
-        flag, found = flags[occurrence], reach[occurrence]
+        flag, found, name = flags[occurrence], reach[occurrence], names[occurrence]
         if flag == CALLEE:
             if found is None or not _is_value(flags, found):
                 continue
@@ -97,27 +97,24 @@ def _collect(w: Walker) -> DataFlow:
         owner = owners.get(occurrence, -1)
         if owner < 0 and found is not None:
             owner = owners.get(found, -1) if isinstance(found, int) else _owner(owners, found)
-        node = nodes[occurrence]
-        start, end = starts[node], ends[node]
-        if owner < 0 or start == end:
+        if owner < 0 or not name:  # no variable, or a name that the parser invented
             continue
+        node = nodes[occurrence]
         if node == last:
-            old = occurrences[-1]
-            occurrences[-1] = old._replace(is_def=old.is_def or flag & DEF > 0, is_use=old.is_use or flag & USE > 0)
+            kept[-1] |= flag
         else:
-            occurrences.append(
-                _new(Occurrence, (start, end, names[occurrence], flag & DEF > 0, flag & USE > 0, owner))
-            )
+            variables.append((owner, name))
+            kept.append(flag)
             places.append(node)
             last = node
             position += 1
         index[occurrence] = position
         if found is not None and flag & USE:
             uses.append((position, found))
-    return DataFlow(occurrences, _edges(uses, index), _assignments(w, index, places, occurrences), w.scopes)
-
-
-_new = tuple.__new__  # half the price of the generated constructor
+    graph = DataFlow(w.tree, places, variables, kept, w.scopes)
+    graph.edges = _edges(uses, index)
+    graph.assignments = _assignments(w, index, places, kept)
+    return graph
 
 
 def _is_value(flags: list[int], found: int | Iterable[int]) -> bool:
@@ -153,7 +150,7 @@ def _edges(uses: list[tuple[int, int | Iterable[int]]], index: list[int]) -> lis
 
 
 def _assignments(
-    w: Walker, index: list[int], places: list[int], occurrences: list[Occurrence]
+    w: Walker, index: list[int], places: list[int], flags: list[int]
 ) -> list[tuple[int, tuple[int, ...]]]:
     """For each definition, the uses in the nodes that make its value."""
     sources: dict[int, tuple[int, ...]] = {}
@@ -163,7 +160,7 @@ def _assignments(
         stop = min(bisect_left(places, high, start), start + MAX_SOURCES)
         if position < 0 or start == stop:
             continue
-        uses = tuple([use for use in range(start, stop) if occurrences[use].is_use])
+        uses = tuple([use for use in range(start, stop) if flags[use] & USE])
         if uses:
             sources[position] = tuple(sorted({*sources[position], *uses})) if position in sources else uses
     return sorted(sources.items())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .blocks import UNBOUND
+from .graph import CALLEE, DEF, OBJECT
 from .units import Frame
-from .walker import CALLEE, DEF, OBJECT, Task, Walker
+from .walker import Task, Walker
 
 Span = tuple[int, int]
 """First node and one past the last."""

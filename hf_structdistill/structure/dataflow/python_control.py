@@ -64,7 +64,7 @@ def _always(w: Walker, condition: int) -> bool:
     """A condition that cannot be false: `True` or a nonzero integer, as in `while True`."""
     if w.kinds[condition] == w.n.true:
         return True
-    return w.kinds[condition] == w.n.integer and bool(w.source[w.starts[condition] : w.ends[condition]].strip(b"0"))
+    return w.kinds[condition] == w.n.integer and bool(w.tree.text(condition).strip(b"0"))
 
 
 def boolean_operator(w: Walker, node: int) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .blocks import Block, flow
+from .graph import CALLEE, DEF
 from .python_control import branch
-from .walker import CALLEE, DEF, Walker
+from .walker import Walker
 
 
 def match_statement(w: Walker, node: int) -> None:
@@ -106,7 +107,7 @@ def _alternative_done(w: Walker, before: Block, after: Block) -> None:
 
 
 def _capture(w: Walker, node: int, span: tuple[int, int]) -> None:
-    if w.source[w.starts[node] : w.ends[node]] == b"_":
+    if w.words.get(node) == "_":
         return
     occurrence = w.define(node, DEF)
     w.assigned.append((occurrence, *span))

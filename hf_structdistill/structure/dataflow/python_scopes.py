@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .blocks import Block, flow
+from .graph import DEF, OBJECT
 from .python_bindings import bind_target
 from .python_control import branch
 from .units import Frame
-from .walker import DEF, OBJECT, Walker
+from .walker import Walker
 
 Function = tuple[int, int | None, int | None, list[int]]
 """A function or lambda: node, name, parameters, body."""

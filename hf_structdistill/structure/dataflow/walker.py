@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from .blocks import Block, flow
-from .graph import Scope
+from .graph import CALLEE, DEF, USE, Scope
 from .python_nodes import CALL, DOT, INLINE, KEYWORD, PASS, SKIP, python_nodes
 from .units import Frame, Unit, close
 
 if TYPE_CHECKING:
     from ..tree import SyntaxTree
-
-DEF, USE, CALLEE, OBJECT = 1, 2, 4, 8
-"""Flags of an occurrence. CALLEE: a called name, a use only if its definition is a value. OBJECT: a definition by
-def, class or import."""
 
 NOWHERE = Block()
 """Unreachable: what a deleted name is looked up in."""
@@ -39,14 +36,12 @@ class Walker:
     ) -> None:
         """`names` records what a scope table needs; `annotations` walks annotations as if they were expressions."""
         self.tree = tree
-        self.kinds, self.last, self.starts, self.ends = tree.kinds, tree.last, tree.starts, tree.ends
+        self.kinds, self.last = tree.kinds, tree.last
         self.named = tree.language.named_kinds
         self.n = python_nodes()
         self.handlers = handlers
         self.annotations = annotations
-        self.source = tree.source
-        # Where bytes are characters, names are slices of the text.
-        self.ascii = tree.source.decode("ascii") if tree.source.isascii() else None
+        self.words = tree.words if tree.source.isascii() else {i: _as_compared(w) for i, w in tree.words.items()}
         self.nodes: list[int] = []
         self.names: list[str] = []
         self.flags: list[int] = []
@@ -59,6 +54,7 @@ class Walker:
         self.pending: list[tuple[int, int]] = []
         """(use, definition) found while the use itself was not settled yet."""
         self.scopes: list[Scope] = [Scope("module", "", 0, -1)]
+        """Their starts are nodes (`place_scopes`)."""
         self._scope_at: dict[int, int] = {}
         self.units: list[Unit] = []
         self.bound: dict[int, set[str]] | None = {} if names else None
@@ -81,7 +77,6 @@ class Walker:
         self.table = self.n.annotated if annotations else self.n.plain
         if self.n.named_expression in tree.kinds:
             self._mark_walrus_nodes()
-        self.guarded_table: bytes | None = None
 
     def _mark_walrus_nodes(self) -> None:
         """Find what contains an assignment expression: there, and only there, expressions have branches."""
@@ -95,38 +90,25 @@ class Walker:
     # -- the walk
 
     def run(self) -> None:
-        """Walk the whole tree and resolve every unit."""
-        tasks = self.tasks
-        tasks.append((None, 0, len(self.kinds)))
-        while tasks:
-            function, a, b = tasks.pop()
-            if function is None:
-                self._scan(a, b)
-            else:
-                function(self, a, b)
-        close(self, self.module)
-        self.units.append(self.module)
+        """Walk the whole tree and resolve every unit.
 
-    def _scan(self, j: int, stop: int) -> None:
-        """Visit nodes [j, stop) in order until one needs a handler; the rest of the range becomes a task.
-
-        A simple statement (`x = value`, `x += value`, `return value`) is finished inline: its value is scanned up to
-        its end, then `finish` runs, and the loop goes on.
+        The inner loop visits nodes [j, stop) in order until one needs a handler; the rest of the range becomes a
+        task. A simple statement (`x = value`, `x += value`, `return value`) goes on inside: its value is visited, and
+        what remains to do after it is a task.
         """
-        kinds, table, unit, n = self.kinds, self.table, self.unit, self.n
-        if unit.dispatch is not None:
-            if self.guarded_table is None:
-                self.guarded_table = n.guarded(table)
-            table = self.guarded_table
-        text, starts, ends = self.ascii, self.starts, self.ends
-        fast = text is not None and not unit.frames and self.used is None
-        nodes, names, flags, reach, exposed = self.nodes, self.names, self.flags, self.reach, unit.exposed
-        identifier = n.identifier
-        block = self.block
-        defs = block.defs
-        finish: Task | None = None
-        outer = stop
-        while True:
+        kinds, last, words, tasks, handlers = self.kinds, self.last, self.words, self.tasks, self.handlers
+        nodes, names, flags, reach = self.nodes, self.names, self.flags, self.reach
+        identifier = self.n.identifier
+        tasks.append((None, 0, len(kinds)))
+        while tasks:
+            function, j, stop = tasks.pop()
+            if function is not None:
+                function(self, j, stop)
+                continue
+            unit, block = self.unit, self.block
+            defs, exposed = block.defs, unit.exposed
+            table = self.table if unit.dispatch is None else self._guarded_table
+            fast = not unit.frames and self.used is None
             while j < stop:
                 kind = kinds[j]
                 action = table[kind]
@@ -140,7 +122,7 @@ class Walker:
                             continue
                         flag = CALLEE
                     if fast:
-                        name = text[starts[j] : ends[j]]  # type: ignore[index]
+                        name = words[j]
                         definition = defs.get(name)
                         if definition is None:
                             exposed.append((len(nodes), name, block))
@@ -159,31 +141,26 @@ class Walker:
                 elif action == KEYWORD:
                     j = min(j + 2, stop)
                 elif action == SKIP:
-                    j = self.last[j]
+                    j = last[j]
                 else:
-                    if action == INLINE and finish is None:
-                        simple = self.handlers[kind](self, j)
+                    if last[j] < stop:
+                        tasks.append((None, last[j], stop))
+                    if action == INLINE:
+                        simple = handlers[kind](self, j)
                         if simple is not None:
-                            outer, stop = stop, self.last[j]
+                            stop = last[j]
                             j, finish = simple
+                            tasks.append(finish)
                             continue
-                    if finish is not None:
-                        if stop < outer:
-                            self.tasks.append((None, stop, outer))
-                        self.tasks.append(finish)
-                    if self.last[j] < stop:
-                        self.tasks.append((None, self.last[j], stop))
-                    self.handlers[-kind if action == INLINE else kind](self, j)
-                    return
-            if finish is None:
-                return
-            function, a, b = finish
-            function(self, a, b)  # type: ignore[misc]
-            finish = None
-            stop = outer
-            if block is not self.block:
-                block = self.block
-                defs = block.defs
+                        kind = -kind
+                    handlers[kind](self, j)
+                    break
+        close(self, self.module)
+        self.units.append(self.module)
+
+    @cached_property
+    def _guarded_table(self) -> bytes:
+        return self.n.guarded(self.table)
 
     def _after_attribute(self, j: int, stop: int) -> int:
         """Skip the attribute name after a dot; a line continuation may stand between."""
@@ -225,10 +202,10 @@ class Walker:
 
     def text(self, node: int) -> str:
         """The name at a node, in the NFKC form in which Python compares names."""
-        if self.ascii is not None:
-            return self.ascii[self.starts[node] : self.ends[node]]
-        name = self.source[self.starts[node] : self.ends[node]].decode("utf-8", "surrogateescape")
-        return name if name.isascii() else normalize("NFKC", name)
+        name = self.words.get(node)
+        if name is None:  # no identifier: a keyword where broken code has a name
+            name = _as_compared(self.tree.text(node).decode("utf-8", "surrogateescape"))
+        return name
 
     # -- occurrences
 
@@ -368,7 +345,7 @@ class Walker:
             return self._scope_at[node]
         parent = self.unit.frames[-1].scope if self.unit.frames else self.unit.scope
         index = self._scope_at[node] = len(self.scopes)
-        self.scopes.append(Scope(kind, name, self.starts[node], parent))
+        self.scopes.append(Scope(kind, name, node, parent))
         if self.used is not None:
             self.used.append(set())
         return index
@@ -386,6 +363,10 @@ class Walker:
             self.units.append(unit)
         self.unit = unit.parent
         self.start(self.unit.block)
+
+
+def _as_compared(name: str) -> str:
+    return name if name.isascii() else normalize("NFKC", name)
 
 
 def _first(move: tuple[int, Block]) -> int:

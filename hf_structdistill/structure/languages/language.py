@@ -44,8 +44,11 @@ class Language:
     """Named nodes of whole string literals, quotes included."""
     literals: frozenset[str] = frozenset()
     """Named nodes of the other literals: numbers, booleans, null."""
-    find_docstrings: Callable[[SyntaxTree], list[int]] | None = field(default=None, repr=False)
-    """Nodes (whole statements) that only document; None where documentation is written in comments."""
+    words: frozenset[str] = frozenset()
+    """Leaves whose text the functions below need (`SyntaxTree.words`)."""
+    is_docstring: Callable[[SyntaxTree, int, int, int], bool] | None = field(default=None, repr=False)
+    """Whether a statement only documents, given its parent and its parent's parent (-1: none); None where
+    documentation is written in comments. Asked as soon as a walk has left the statement."""
     analyse_dataflow: Callable[[SyntaxTree], DataFlow] | None = field(default=None, repr=False)
     """Reaching definitions for this language; None where strict data flow is not there yet."""
 
@@ -76,6 +79,15 @@ class Language:
         """Kind ids of named nodes. ERROR counts as named, as it does in tree-sitter."""
         grammar = self.grammar
         return frozenset(i for i in range(grammar.node_kind_count) if grammar.node_kind_is_named(i)) | {ERROR_KIND}
+
+    @cached_property
+    def word_kinds(self) -> frozenset[int]:
+        return self.kind_ids(self.words, named=True)
+
+    @cached_property
+    def statement_kinds(self) -> frozenset[int]:
+        """Expressions that are statements, among them docstrings."""
+        return frozenset(i for i in self.named_kinds if self.kind_names[i] == "expression_statement")
 
     def kind_ids(self, types: Iterable[str], *, named: bool | None = None) -> frozenset[int]:
         """Kind ids of these node types; `named` keeps only named (True) or anonymous (False) nodes.

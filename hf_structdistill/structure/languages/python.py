@@ -13,39 +13,31 @@ if TYPE_CHECKING:
     from ..tree import SyntaxTree
 
 
-def find_docstrings(tree: SyntaxTree) -> list[int]:
-    """The expression statements that are docstrings: the first statement of a module, class or function body.
+def is_docstring(tree: SyntaxTree, statement: int, body: int, owner: int) -> bool:
+    """Whether this is the first statement of a module, class or function body, and only a string.
 
     https://docs.python.org/3/glossary.html#term-docstring. f-strings and bytes are no docstrings.
     """
-    kinds, parents, names = tree.kinds, tree.parents, tree.language.kind_names
-    found = []
-    for body in range(len(tree)):
-        kind = names[kinds[body]]
-        if kind == "block":
-            if names[kinds[parents[body]]] not in ("function_definition", "class_definition"):
-                continue
-        elif kind != "module":
-            continue
-        first = next((i for i in tree.children(body) if names[kinds[i]] != "comment"), None)
-        if first is not None and _is_docstring(tree, first):
-            found.append(first)
-    return found
-
-
-def _is_docstring(tree: SyntaxTree, statement: int) -> bool:
-    children = tree.children(statement)
-    if tree.kind_name(statement) != "expression_statement" or len(children) != 1:
+    kinds, last, names = tree.kinds, tree.last, tree.language.kind_names
+    kind = names[kinds[body]] if body >= 0 else ""
+    if kind == "block":
+        if names[kinds[owner]] not in ("function_definition", "class_definition"):
+            return False
+    elif kind != "module":
         return False
-    value = children[0]
-    parts = tree.children(value) if tree.kind_name(value) == "concatenated_string" else [value]
-    for part in parts:
-        if tree.kind_name(part) != "string":
-            return False
-        prefix = tree.text(part)[:2].lower()
-        if b"b" in prefix.split(b'"')[0].split(b"'")[0] or b"f" in prefix.split(b'"')[0].split(b"'")[0]:
-            return False
-    return True
+    before = statement - 1
+    while names[kinds[before]] == "comment":
+        before -= 1
+    value = statement + 1
+    if before != body or last[value] != last[statement]:
+        return False
+    parts = tree.children(value) if names[kinds[value]] == "concatenated_string" else [value]
+    return all(names[kinds[part]] == "string" and _is_text(tree.words.get(part + 1, "")) for part in parts)
+
+
+def _is_text(opening: str) -> bool:
+    """Whether a string that opens so is neither bytes nor an f-string."""
+    return not {"b", "B", "f", "F"}.intersection(opening)
 
 
 def analyse_dataflow(tree: SyntaxTree) -> DataFlow:
@@ -77,6 +69,7 @@ LANGUAGE = Language(
     comments=frozenset({"comment"}),
     strings=frozenset({"string", "concatenated_string"}),
     literals=frozenset({"integer", "float", "true", "false", "none", "ellipsis"}),
-    find_docstrings=find_docstrings,
+    words=frozenset({"identifier", "string_start"}),
+    is_docstring=is_docstring,
     analyse_dataflow=analyse_dataflow,
 )
