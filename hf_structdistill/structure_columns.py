@@ -107,9 +107,9 @@ def annotation_in(example: Mapping[str, Any], num_ancestors: int) -> Annotation 
     found = Annotation(
         structure_score=np.asarray(example["structure_score"], dtype=np.float32),
         code_mask=np.asarray(example["code_mask"], dtype=bool),
-        ancestor_types=np.asarray(example["ancestor_types"], dtype=np.int64).reshape(length_of(example), -1),
+        ancestor_types=_matrix(example, "ancestor_types", len(example["structure_score"])),
         dataflow_uses=np.asarray(example["dataflow_uses"], dtype=np.int64),
-        dataflow_sources=_sources(example),
+        dataflow_sources=_matrix(example, "dataflow_sources", len(example["dataflow_uses"])),
         variable_positions=np.asarray(example["variable_positions"], dtype=np.int64),
         code_start=int(example["code_start"]),
         code_bytes=int(example["code_bytes"]),
@@ -119,13 +119,15 @@ def annotation_in(example: Mapping[str, Any], num_ancestors: int) -> Annotation 
     return found
 
 
-def length_of(example: Mapping[str, Any]) -> int:
-    """Tokens that the example's structure columns were made for."""
-    return len(example["structure_score"])
-
-
-def _sources(example: Mapping[str, Any]) -> np.ndarray:
-    return np.asarray(example["dataflow_sources"], dtype=np.int64).reshape(len(example["dataflow_uses"]), -1)
+def _matrix(example: Mapping[str, Any], name: str, rows: int) -> np.ndarray:
+    """A column of lists of one length, as (rows, that length) int64."""
+    widths = {len(row) for row in example[name]}
+    if len(example[name]) != rows or len(widths) > 1:
+        raise InputError(
+            f"{name} has {len(example[name])} rows of length {sorted(widths)}; expected {rows} rows of one length. "
+            "Make the structure columns with annotate_dataset, after cutting."
+        )
+    return np.asarray(example[name], dtype=np.int64).reshape(rows, max(widths, default=0))
 
 
 def _check_fit(found: Annotation, length: int, num_ancestors: int) -> None:
