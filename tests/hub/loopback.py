@@ -232,7 +232,7 @@ class Handler(BaseHTTPRequestHandler):
         repo = STORE.repos.get((TYPES[kind], id))
         if repo is None or (repo.private and self.user != id.split("/")[0]):
             if self.user is None:
-                raise Refused(401, None, "Invalid username or password.")
+                raise Refused(401, "RepoNotFound", "Invalid username or password.")
             raise Refused(404, "RepoNotFound", "Repository not found")
         if write:
             self.may_write(id.split("/")[0])
