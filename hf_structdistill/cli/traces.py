@@ -118,7 +118,6 @@ def _make(source: Source, specs: Sequence[str], asking: Asking, run: _Run) -> No
         run.out,
         collected,
         examples,
-        title=f"Verified reasoning traces: {', '.join(sorted({problem.source for problem in kept}))}",
         command=command_line(source, specs, asking, run.compare),
         decontamination=clean,
         not_checked=guard.not_checked,

@@ -10,6 +10,7 @@ from .scripted import ScriptedTeacher
 from .selection import Example, select_examples
 from .sharding import shard
 from .trace import Trace
+from .usage import Usage
 
 __all__ = [
     "Example",
@@ -21,6 +22,7 @@ __all__ = [
     "Teacher",
     "Trace",
     "TraceSet",
+    "Usage",
     "collect_traces",
     "merge_journals",
     "select_examples",

@@ -17,6 +17,7 @@ from .judging import Judge, Progress
 from .redaction import redact
 from .scores import add_scores
 from .trace import Trace
+from .usage import Usage, count_usage
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class TraceSet:
         problems: what the teachers were asked, by id.
         refused: requests without a reply, with the reason the teacher gave.
         resumed: how many of the replies were already in the journal.
+        usage: tokens and cost, an entry a teacher.
     """
 
     traces: list[Trace]
     problems: dict[str, Problem]
     refused: list[tuple[Request, str]] = field(default_factory=list)
     resumed: int = 0
+    usage: list[Usage] = field(default_factory=list)
 
     def statuses(self) -> Counter[str]:
         """Number of traces by status of their verdict; extraction failures under their own name."""
@@ -109,12 +112,13 @@ def collect_traces(
     with Journal(Path(out) / "journal.jsonl") as journal, Judge(journal, by_id, workers, report) as judge:
         asked = [(teacher, _each(problems, teacher.requests)) for teacher in teachers]
         first = _ask("replies", asked, by_id, journal, judge, report)
-        asked = [(teacher, _follow_ups(teacher, problems, first.traces)) for teacher in teachers]
-        second = (
-            _ask("repairs", asked, by_id, journal, judge, report) if any(r for _, r in asked) else TraceSet([], {})
-        )
+        again = [(teacher, _follow_ups(teacher, problems, first.traces)) for teacher in teachers]
+        second = TraceSet([], by_id)
+        if any(requests for _, requests in again):
+            second = _ask("repairs", again, by_id, journal, judge, report)
+        usage = count_usage([*asked, *again], journal)
     traces = add_scores(first.traces + second.traces, by_id)
-    return TraceSet(traces, by_id, first.refused + second.refused, first.resumed + second.resumed)
+    return TraceSet(traces, by_id, first.refused + second.refused, first.resumed + second.resumed, usage)
 
 
 def _each(problems: Iterable[Problem], requests: Callable[[Problem], Sequence[Request]]) -> list[Request]:

@@ -142,8 +142,8 @@ class Judge:
         self._passed += record is not None and record["status"] == "passed"
 
     def _tell(self, ahead: int = 0) -> None:
+        self._report("passed", self._passed, self._done)  # first: it is shown beside the other
         self._report("verified", self._done + ahead, len(self._seen))
-        self._report("passed", self._passed, self._done)
 
 
 def _settled(record: Mapping[str, Any] | None, problem: Problem) -> bool:

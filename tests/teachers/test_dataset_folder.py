@@ -84,15 +84,62 @@ def test_the_card_tells_what_is_in_it(folder):
         "a very large language model, 2026",
         "passed 13, failed 13",
         "Removed: **1**",
+        "licence apache-2.0",
+        "## Licence and citation",
         "other/2",
-        "**Not compared with humaneval**: no file was given.",
+        "**Not compared with HumanEval**: no file was given.",
         "structdistill traces --problems seed --out traces",
         "listops-1-seed0",
-        "![Lengths of reasoning and code](lengths.png)",
+        "![Histograms of the lengths of reasoning and code](lengths.png)",
     ):
         assert expected in card, expected
     assert not re.search(r"\n{4,}|None|Undefined|[ \t]\n\|", card)
     assert (folder / "lengths.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_front_matter_is_what_the_hub_reads(folder):
+    from datasets.utils.metadata import MetadataConfigs
+    from huggingface_hub import DatasetCard
+
+    card = DatasetCard.load(folder / "README.md", ignore_metadata_errors=False)
+    data = card.data.to_dict()
+    assert data["license"] == "apache-2.0" and data["task_categories"] == ["text-generation"]
+    assert data["size_categories"] == ["n<1K"] and "structdistill" in " ".join(data["tags"])
+    configs = MetadataConfigs.from_dataset_card_data(card.data)
+    assert configs.get_default_config_name() == "sft"
+    named = {file["path"] for config in data["configs"] for file in config["data_files"]}
+    assert named == {str(path.relative_to(folder)) for path in folder.rglob("*.parquet")}
+
+
+def test_the_card_explains_every_column(folder):
+    from pyarrow import parquet
+
+    explained = {line for line in (folder / "README.md").read_text().splitlines() if line.startswith("| `")}
+    for path in folder.rglob("train-*.parquet"):
+        for column in parquet.read_schema(path).names:
+            cells = [line.split(" | ") for line in explained if f"`{column}`" in line.split(" | ")[0]]
+            assert cells, f"{column} is not explained"
+            assert any(path.parent.name in where or where == "all" for _, where, *_ in cells), (
+                column,
+                path.parent.name,
+            )
+
+
+def test_the_trainer_takes_it_as_it_is(folder, tmp_path):
+    from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
+
+    from tests.training.tiny import settings, student, tokenizer
+
+    options = {"structure_weight": 1.0, "divergence_coef": 0.1, "max_steps": 2, "logging_steps": 1}
+    trainer = StructureAwareTrainer(
+        model=student(),
+        args=StructureAwareConfig(**settings(tmp_path / "student", **options)),
+        train_dataset=load(folder, "sft", cache=tmp_path),
+        processing_class=tokenizer(),
+    )
+    trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert len(losses) == 2 and all(loss > 0 for loss in losses)
 
 
 def test_nothing_of_this_machine_is_in_any_file(folder):

@@ -284,10 +284,12 @@ def test_the_command_asks_an_endpoint(processes, server, tmp_path):
     assert "4 requests to send" in done.stderr and "4/4" in done.stdout
     card = (out / "README.md").read_text()
     assert "| test/teacher | not known | forward | `{" in card and "must define `" in card
-    assert "200, reported for 4 of 4 replies" in card
+    assert "| test/teacher | 4 of 4 | 400 | 200 | no price given |" in card
     assert "--temperature 0.5 \\\n    --max-new-tokens 99 \\\n" in card
     written = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
-    assert b"hf_Aa1" not in written and url.encode() not in written
+    for private in ("hf_Aa1", url, str(out), str(Path.home()), str(Path.cwd())):
+        assert private.encode() not in written
+        assert private == str(out) or private not in done.stdout + done.stderr
     assert command(url, out, "--max-new-tokens", "99", "--temperature", "0.5").returncode == 0
     assert len(events(log, "arrived")) == 4
 
@@ -301,6 +303,11 @@ def test_much_money_is_asked_for_first(processes, server, tmp_path):
     done = command(url, tmp_path / "o", *prices, "--max-cost", "2.35", answer="")
     assert done.returncode == 0 and len(events(log, "sent")) == 1, done.stderr
     assert "budget is used up" in done.stdout
+    # 100 prompt and 50 completion tokens at 1000 a million
+    assert (
+        "| 1 of 1 | 100 | 50 | 0.15 (a million tokens: 1000.0 in, 1000.0 out) |"
+        in (tmp_path / "o/README.md").read_text()
+    )
 
 
 def test_retry_after_in_both_forms():
