@@ -27,8 +27,11 @@ _CHUNK = 256
 
 def code_key(code: str) -> bytes:
     """16 bytes that stand for a program's text; line ends and surrounding blank lines do not count."""
-    text = code.replace("\r\n", "\n").strip("\n")
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return hashlib.blake2b(_plain_text(code).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _plain_text(code: str) -> str:
+    return code.replace("\r\n", "\n").strip("\n") + "\n"
 
 
 @dataclass
@@ -125,7 +128,7 @@ def build_bank(
     Raises:
         InputError: no programs.
     """
-    programs = {code_key(code): code for code in codes}
+    programs = {code_key(code): _plain_text(code) for code in codes}
     if not programs:
         raise InputError("No solution in the data set holds code: the bank of embeddings would be empty.")
     by_length = sorted(programs, key=lambda key: len(programs[key]), reverse=True)
