@@ -10,7 +10,7 @@ from typing import Any
 from ..evaluation.completion import Completion, Sample
 from ..evaluation.prompts import StudentPrompt, choose_format, make_prompts
 from ..evaluation.recipes import PromptRecipe
-from ..evaluation.session import CompletionLog, model_identity, model_labels, prompt_hashes
+from ..evaluation.session import CompletionLog, model_identity, model_labels, prompt_hashes, served_identity
 from ..problems import Problem
 from ._progress import stage_progress
 
@@ -81,7 +81,7 @@ class GenerationRun:
         chosen = "chat" if remote else choose_format(name, options.prompt_format, wanted_format)
         prompts = make_prompts(self.problems, chosen, options.recipe)
         hashes = prompt_hashes(self.problems, [asked.prompt for asked in prompts])
-        identity = {"model": name} if remote else model_identity(name)
+        identity = served_identity(name) if remote else model_identity(name)
         facts = {**identity, "prompt_format": chosen}
         done = log.begin(label, facts, hashes)
         wanted = [(i, sample) for i in range(len(self.problems)) for sample in range(options.num_samples)]

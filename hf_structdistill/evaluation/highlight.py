@@ -132,7 +132,6 @@ def _name_end(data: bytes, start: int) -> int:
 
 def _note(mark: FlowMark, data: bytes) -> str:
     """What a reader is told of a data-flow item."""
-    lines = sorted({data.count(b"\n", 0, source) + 1 for source in mark.sources})
-    where = f"line{'s' if len(lines) > 1 else ''} {' or '.join(map(str, lines))}"
-    what = f"value from {where}" if mark.is_use else f"computed from variables of {where}"
+    lines = [str(line) for line in sorted({data.count(b"\n", 0, source) + 1 for source in mark.sources})]
+    what = f"value from line {' or '.join(lines)}" if mark.is_use else f"computed from line {' and '.join(lines)}"
     return f"{what}: {'matched' if mark.matched else 'not in the other program'}"

@@ -148,7 +148,7 @@ def _examples(path: Path | None) -> tuple[Mapping[str, Any], ...]:
     missing = [number for number in SHOTS if f"mbpp/{number}" not in found]
     if missing:
         raise InputError(
-            f"Expected MBPP's task {missing[0]} in '{path or 'the Hub data set'}', found none; give MBPP (--shots-file)."
+            f"Expected MBPP's task {missing[0]} in '{path or 'the Hub data set'}', found none; give all of MBPP."
         )
     examples = []
     for problem in (found[f"mbpp/{number}"] for number in SHOTS):

@@ -120,6 +120,11 @@ def model_identity(name: str) -> dict[str, Any]:
     return {"model": name, "revision": hub_commit(name)}
 
 
+def served_identity(name: str) -> dict[str, Any]:
+    """The name an endpoint knows a model by; where that is a path of the server, its last part."""
+    return {"model": name.rstrip("/").rsplit("/", 1)[-1] if name.startswith(("/", ".", "~")) else name}
+
+
 def hub_commit(name: str) -> str | None:
     """The commit of a model on the Hub that would be loaded now, or of its cached copy; None where neither is had."""
     from huggingface_hub import hf_hub_download

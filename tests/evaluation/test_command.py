@@ -68,7 +68,19 @@ def test_two_students_are_compared(run, benchmark_file, good_student, worse_stud
     assert [model["pass@k"]["1"] for model in summary["models"]] == [0.5, 1.0]
     assert summary["models"][1]["bits_per_byte"] > 0
     assert summary["models"][1]["completion_tokens"] > 100
-    assert summary["sampling"]["max_new_tokens"] == 100
+    assert summary["models"][1]["generation_seconds"] > 0
+    assert summary["models"][1]["model"] == good_student.name
+    assert len(summary["models"][1]["fingerprint"]) == 16
+    assert summary["models"][1]["prompt_format"] == "plain"
+    assert summary["models"][1]["counts"]["cut_off"] == 0
+    assert summary["sampling"] == {"max_new_tokens": 100, "num_samples": 1, "seed": 0, "temperature": 0, "top_p": 1}
+    assert summary["prompt"]["recipe"] == "zero_shot"
+    assert re.fullmatch("[0-9a-f]{16}", summary["prompt"]["sha256"])
+    assert summary["content_hash"].startswith("sha256:")
+    assert summary["limits"] == {"cpu_seconds": 5, "wall_seconds": 30, "memory_mb": 1024, "backend": "bubblewrap"}
+    assert {"hf-structdistill", "torch", "transformers", "tree-sitter", "tree-sitter-python"} < set(
+        summary["versions"]
+    )
     for name in ("results.json", "report.html", "report.md", "samples.jsonl", "settings.json"):
         assert str(tmp_path.parent) not in (out / name).read_text(), f"{name} tells a path of this machine"
 
@@ -127,6 +139,58 @@ def test_samples_are_scored_without_a_model(run, benchmark_file, tmp_path):
     assert results(tmp_path / "again")["models"][0]["scores"] == results(tmp_path / "out")["models"][0]["scores"]
 
 
+def test_the_prompt_is_part_of_a_run(run, benchmark_file, good_student, tmp_path):
+    recipe, out = tmp_path / "mine.jinja", tmp_path / "out"
+    recipe.write_text("{% set stop = ['return'] %}{% set reads = 'code' %}{{ student_prompt }}")
+    options = ("--model", good_student, "--benchmark", benchmark_file, "--limit", 1, "--out", out)
+    run(*options, "--prompt", recipe)
+    (row,) = map(json.loads, (out / "samples.jsonl").read_text().splitlines())
+    assert (row["completion"][-4:], row["reads"], row["finish_reason"]) == ("    ", "code", "stop")
+    assert results(out)["prompt"]["recipe"] == "mine.jinja"
+    recipe.write_text(recipe.read_text().replace("return", "def"))
+    with pytest.raises(InputError, match="holds completions made with prompt="):
+        run(*options, "--prompt", recipe)
+
+
+def test_what_is_there_is_scored_again(run, benchmark_file, good_student, tmp_path):
+    out = tmp_path / "out"
+    options = ("--benchmark", benchmark_file, "--out", out)
+    run(*options, "--model", good_student, "--max-new-tokens", 100, "--bits-per-byte")
+    before = results(out)
+    (out / "completions.jsonl").unlink()
+    run(*options, "--rescore", "--cpu-seconds", 3)
+    after = results(out)
+    assert after["limits"] == {**before["limits"], "cpu_seconds": 3}
+    differ = {"date", "limits", "models"}
+    assert {k: v for k, v in after.items() if k not in differ} == {k: v for k, v in before.items() if k not in differ}
+    for entry in (before["models"][0], after["models"][0]):
+        del entry["scoring_seconds"], entry["limits"]
+    assert after["models"] == before["models"]
+    with pytest.raises(InputError, match="generates nothing"):
+        run(*options, "--rescore", "--model", good_student)
+    with pytest.raises(InputError, match=r"samples.jsonl' could not be read"):
+        run("--benchmark", benchmark_file, "--out", tmp_path / "empty", "--rescore")
+
+
+def test_files_are_students_beside_a_model(run, benchmark_file, good_student, tmp_path):
+    path = tmp_path / "recorded.jsonl"
+    rows = [{"task_id": p.id, "completion": a} for p, a in zip(PROBLEMS, answers(wrong=("total",)), strict=True)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = ("--benchmark", benchmark_file, "--out", tmp_path / "out")
+    three = ("--samples", f"once={path}", "--samples", f"twice={path}")
+    run(*options, "--model", good_student, "--max-new-tokens", 100, *three)
+    summary = results(tmp_path / "out")
+    assert [model["name"] for model in summary["models"]] == ["good", "once", "twice"]
+    assert summary["samples_files"] == ["recorded.jsonl"] * 2
+    passes = [c for c in summary["comparisons"] if c["metric"] == "pass@1"]
+    assert [(c["base"], c["other"], c["p_value"], c["p_adjusted"]) for c in passes] == [
+        ("good", "once", 1.0, 1.0),
+        ("good", "twice", 1.0, 1.0),
+    ]
+    with pytest.raises(InputError, match="Two students are called 'recorded'"):
+        run(*options, "--samples", path, "--samples", path)
+
+
 def test_several_samples_of_an_evalplus_file(run, benchmark_file, tmp_path):
     rows = [
         {"task_id": p.id, "solution": code} for p in PROBLEMS for code in (p.reference, WRONG.get(p.entry_point, ""))
@@ -161,6 +225,8 @@ def test_humaneval_bodies_continue_their_prompt(run, shared_data, tmp_path):
         (("--benchmark", "seed", "--model", "x", "--num-samples", "3"), "needs a --temperature"),
         (("--benchmark", "seed", "--model", "x", "--prompt-format", "odd"), "--prompt-format"),
         (("--benchmark", "missing.jsonl", "--model", "x"), "missing.jsonl"),
+        (("--benchmark", "seed", "--model", "x", "--prompt", "haiku"), "Expected a prompt recipe"),
+        (("--benchmark", "seed", "--samples", "x", "--endpoint", "http://localhost"), "needs --model"),
     ],
 )
 def test_bad_input_is_one_line(run, tmp_path, arguments, message):

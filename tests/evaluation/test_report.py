@@ -1,5 +1,6 @@
 """The report: what it says, that nothing a model wrote can act in it, and how a real browser lays it out."""
 
+import html as html_text
 import json
 import re
 import shutil
@@ -8,11 +9,14 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.image import imread as read_png
 from tiny_students import PROBLEMS, answers, train_tokenizer
 
 from hf_structdistill.errors import InputError
 from hf_structdistill.evaluation import TokenExample, score_completions, token_example, write_report
 from hf_structdistill.evaluation.charts import line_chart, ticks
+from hf_structdistill.evaluation.highlight import code_html
+from hf_structdistill.evaluation.marks import mark_pair
 from hf_structdistill.evaluation.sample_files import read_samples
 from hf_structdistill.problems.problem import AssertTests, Problem
 from hf_structdistill.problems.prompting import student_prompt
@@ -86,6 +90,33 @@ def test_html_is_self_contained_and_well_formed(report):
         assert attributes.get("href", "#").startswith("#")
     assert [tag for tag, _ in page.tags].count("script") == 1
     assert "http-equiv" in report["report.html"].read_text()
+
+
+def test_the_code_shows_what_matches(results, tmp_path):
+    problems, scored = results
+    html = write_report(tmp_path, scored[:1], problems=problems[1:2])["report.html"].read_text()
+    (reference, ours) = re.findall(r'<pre class="code">(.*?)</pre>', html, re.DOTALL)[:2]
+    plain = [html_text.unescape(re.sub("<[^>]+>", "", code)) for code in (reference, ours)]
+    assert plain == [PROBLEMS[1].reference, scored[0].records[1].code]  # marks change nothing of the text
+    matched = [re.sub("<[^>]+>", "", part) for part in re.findall('<i class="h">(.*?)</i>', reference, re.DOTALL)]
+    unmatched = [re.sub("<[^>]+>", "", part) for part in re.findall('<i class="x">(.*?)</i>', reference, re.DOTALL)]
+    assert "return s" in " ".join(matched)
+    assert "s += x" in unmatched
+    record = scored[0].records[1]
+    hits, total = map(int, re.search(r"syntax (\d+) of (\d+)", html).groups())
+    assert hits / total == record.syntax
+    hits, total = map(int, re.search(r"data flow (\d+) of (\d+)", html).groups())
+    assert hits / total == record.dataflow
+    assert 'title="value from line 2 or 4: matched"' in reference
+
+
+def test_marks_keep_their_places_in_any_text():
+    code = "def f(ä):\r\n\ts = '日本 <b>'  # 𝒳 & y\r\n\treturn s + ä\n"
+    marks, _ = mark_pair(code, "def g(x):\n    return x\n")
+    html = str(code_html(code, marks))
+    assert html_text.unescape(re.sub("<[^>]+>", "", html)) == code
+    assert re.search(r'<u data-at="\d+" class="f[hx]"[^>]*>ä</u>', html)
+    assert "&lt;b&gt;" in html
 
 
 def test_what_a_model_wrote_stays_text(report):
@@ -162,50 +193,115 @@ def test_ticks_are_round_and_cover_the_range():
 
 
 # The page says how it was laid out: the width it needs, and what sticks out of the window.
-PROBE = """<script>addEventListener("load", () => {
+PROBE = r"""<script>addEventListener("load", () => {
   for (const item of document.querySelectorAll("details")) item.open = true;
   const width = document.documentElement.clientWidth;
   const scrolls = (e) => e && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
   const out = [...document.querySelectorAll("body *")].filter(
     (e) => e.getBoundingClientRect().right > width + 1 && !scrolls(e));
+  const channel = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const numbers = (c) => (c.match(/[\d.]+/g) || []).map(Number);
+  const light = (c) => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
+  const under = (e) => {  // the colour behind an element's text, its own opacity and those behind it mixed
+    if (!e) return [255, 255, 255];
+    const c = numbers(getComputedStyle(e).backgroundColor), alpha = c.length > 3 ? c[3] : 1;
+    if (alpha === 1) return c;
+    const behind = under(e.parentElement);
+    return [0, 1, 2].map((i) => alpha * c[i] + (1 - alpha) * behind[i]);
+  };
+  const pale = new Set();
+  for (const e of document.querySelectorAll("body *")) {
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || !e.checkVisibility()) continue;
+    const style = getComputedStyle(e);
+    const a = light(numbers(e.ownerSVGElement ? style.fill : style.color)), b = light(under(e));
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < 4.5) pale.add(e.tagName + "." + e.className + " " + contrast.toFixed(2));
+  }
+  const taps = [...document.querySelectorAll("button, summary, nav a, #views label, input[type=search]")].filter(
+    (e) => e.checkVisibility() && e.getBoundingClientRect().height < 40).map((e) => e.tagName + "." + e.className);
+  const variable = document.querySelector("u[data-from]:not([data-from=''])");
+  document.getElementById("view-flow").checked = true;
+  variable.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }));
+  const sources = document.querySelectorAll("u.source").length;
+  const note = document.querySelector(".flow-note").textContent;
   const small = [...document.querySelectorAll("p, td, th, pre, summary, button")].filter(
     (e) => e.checkVisibility() && parseFloat(getComputedStyle(e).fontSize) < 11);
   parent.postMessage(JSON.stringify({ width, scroll: document.documentElement.scrollWidth,
-    out: out.map((e) => e.tagName + "." + e.className), small: small.length,
+    out: out.map((e) => e.tagName + "." + e.className), small: small.length, pale: [...pale], taps, sources, note,
     shown: document.getElementById("shown").textContent, owned: document.title === "owned" }), "*");
 });</script>"""
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_layout_in_a_browser(report, tmp_path, width):
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no chromium on this machine")
-    layout = browser_layout(chromium, report["report.html"].read_text(), tmp_path, width)
+@pytest.fixture
+def chromium():
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if shutil.which(name):
+            return shutil.which(name)
+    pytest.skip("no chromium on this machine")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])
+def test_layout_in_a_browser(report, tmp_path, chromium, width, dark):
+    layout = browser_layout(chromium, report["report.html"].read_text(), tmp_path, width, dark)
     assert layout["width"] == width
     assert layout["scroll"] <= width, f"the page is wider than the window: {layout['out']}"
     assert layout["out"] == []
     assert layout["small"] == 0
+    assert layout["pale"] == [], "text below 4.5:1 (WCAG 2.2, 1.4.3)"
+    assert width > 390 or layout["taps"] == [], "too low to tap"
     assert layout["shown"] == "5 of 5 shown"
+    assert layout["sources"] >= 1
+    assert "value from line" in layout["note"] or "computed from" in layout["note"]
     assert not layout["owned"]
 
 
-def browser_layout(chromium, html, tmp_path, width):
+def test_the_layout_test_sees_what_is_wrong(report, tmp_path, chromium):
+    spoilt = (
+        '<p style="width:600px;color:#999">wide and pale</p><button style="height:9px;min-height:0">x</button></main>'
+    )
+    html = report["report.html"].read_text().replace("</main>", spoilt)
+    layout = browser_layout(chromium, html, tmp_path, 390, False)
+    assert layout["scroll"] > 390
+    assert "P." in layout["out"]
+    assert [entry.split()[0] for entry in layout["pale"]] == ["P."]
+    assert layout["taps"] == ["BUTTON."]
+
+
+@pytest.mark.parametrize("width", [500, 1280])
+def test_a_screenshot_shows_the_page(report, tmp_path, chromium, width):
+    picture = tmp_path / "page.png"
+    options = [f"--screenshot={picture}", f"--window-size={width},1400", "--hide-scrollbars"]
+    browse(chromium, tmp_path, report["report.html"].as_uri(), *options)
+    pixels = (255 * read_png(picture)[..., :3]).astype(int)
+    assert pixels.shape[:2] == (1400, width)
+    colours = {tuple(pixel) for pixel in pixels.reshape(-1, 3)[::7]}
+    assert {(74, 111, 165), (200, 85, 27)} <= colours, "the students' colours"
+    blank = (pixels == pixels[0, 0]).all(axis=-1).all(axis=1)
+    assert blank.mean() < 0.6, "most lines of the page are empty"
+
+
+def browser_layout(chromium, html, tmp_path, width, dark):
     """Lay the page out in a frame of the given width: a headless window of less than 500 pixels is widened."""
     html = html.replace("script-src 'sha256", "script-src 'unsafe-inline' 'x-sha256").replace(
         "</body>", PROBE + "</body>"
     )
+    if dark:
+        html = html.replace("@media (prefers-color-scheme: dark)", "@media all")
     (tmp_path / "page.html").write_text(html)
     holder = tmp_path / "holder.html"
     holder.write_text(
         f'<body style="margin:0"><iframe src="page.html" style="border:0;width:{width}px;height:900px"></iframe>'
         "<script>addEventListener('message', (e) => { document.body.dataset.layout = e.data; })</script>"
     )
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += " --disable-component-update --disable-sync --hide-scrollbars --virtual-time-budget=5000 --dump-dom"
-    profile = f"--user-data-dir={tmp_path / 'profile'}"
-    command = [chromium, *flags.split(), profile, f"--window-size={width + 40},1000", holder.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout
+    size = f"--window-size={width + 40},1000"
+    dom = browse(chromium, tmp_path, holder.as_uri(), "--hide-scrollbars", "--dump-dom", size)
     found = re.search(r'data-layout="([^"]*)"', dom)
     assert found, dom[:2000]
-    return json.loads(found.group(1).replace("&quot;", '"'))
+    return json.loads(html_text.unescape(found.group(1)))
+
+
+def browse(chromium, tmp_path, address, *options):
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    flags += " --disable-component-update --disable-sync --virtual-time-budget=5000"
+    command = [chromium, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", *options, address]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout

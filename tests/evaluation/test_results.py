@@ -1,5 +1,7 @@
 """Scores, intervals and comparisons, on completions whose worth is known."""
 
+import dataclasses
+import itertools
 import math
 import random
 
@@ -9,10 +11,14 @@ from tiny_students import PROBLEMS, WRONG, answers
 
 from hf_structdistill.errors import InputError
 from hf_structdistill.evaluation import compare_results, score_completions
+from hf_structdistill.evaluation.compare import compare_all
+from hf_structdistill.evaluation.completion import Sample
 from hf_structdistill.evaluation.intervals import (
     bootstrap_interval,
+    holm,
     mcnemar,
     paired_proportion_interval,
+    sign_flip_test,
     wilson_interval,
 )
 from hf_structdistill.evaluation.summary import headline, points
@@ -83,6 +89,44 @@ def test_pass_at_k_over_samples():
     assert result.to_dict()["pass@k"] == {"1": pytest.approx(0.6), "5": 1.0}
     low, high = result.pass_at_1_interval
     assert low <= 0.6 <= high
+    assert result.to_dict()["pass@k_interval_95"]["5"] == [1.0, 1.0]
+    two = score_completions(PROBLEMS, [[r, w] for r, w in zip(right, wrong, strict=True)], name="two")
+    assert two.to_dict()["pass@k"] == {"1": 0.75, "2": 1.0}
+    found = {c.metric: c for c in compare_all([two, result])}
+    assert found["pass@1"].difference == pytest.approx(-0.15)
+    assert "sign-flip" in found["pass@1"].method
+
+
+def test_tokens_and_seconds_are_added_up():
+    samples = [Sample(a, tokens=5, finish_reason="length", seconds=0.5) for a in answers()]
+    summary = score_completions(PROBLEMS, samples, name="timed", cpu_seconds=2.0).to_dict()
+    assert (summary["completion_tokens"], summary["generation_seconds"]) == (20, 2.0)
+    assert summary["counts"]["cut_off"] == 4
+
+
+def test_every_match_comes_with_its_floor_in_both_modes(worse):
+    for mode in ("strict", "codexglue"):
+        for name in ("syntax_match", "syntax_match_macro", "dataflow_match", "dataflow_match_macro"):
+            value, floor = worse.scores[mode][name], worse.scores[mode][f"{name}_floor"]
+            assert worse.scores[mode][f"{name}_corrected"] == pytest.approx((value - floor) / (1 - floor))
+
+
+def test_several_students_are_adjusted_for(good, worse):
+    others = [dataclasses.replace(worse, name=name) for name in ("b", "c")]
+    found = [c for c in compare_all([good, *others]) if c.metric == "pass@1"]
+    assert [(c.other, c.p_value, c.p_adjusted) for c in found] == [("b", 0.5, 1.0), ("c", 0.5, 1.0)]
+    assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+
+
+def test_sign_flips_agree_with_all_of_them():
+    differences = [0.5, 0.25, -0.125, 0.75, 0.0, 0.375, 0.0625]
+    nonzero = [d for d in differences if d]
+    total = abs(sum(nonzero))
+    flips = list(itertools.product((1, -1), repeat=len(nonzero)))
+    extreme = sum(abs(sum(s * d for s, d in zip(signs, nonzero, strict=True))) >= total for signs in flips)
+    assert sign_flip_test(differences) == pytest.approx(extreme / len(flips), abs=0.01)
+    assert sign_flip_test([0.0, 0.0]) == 1.0
 
 
 def test_shapes_are_checked():
