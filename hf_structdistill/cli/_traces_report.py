@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,21 +23,26 @@ _LISTED = 20  # requests without a reply
 
 @contextmanager
 def progress_bars(teachers: Sequence[Teacher]) -> Iterator[Callable[[str, int, int], None]]:
-    """Bars on stderr: replies with what they cost so far, verdicts with the pass rate so far."""
+    """Bars on stderr: replies with their rate and what they cost so far, verdicts with the pass rate so far."""
     from ._progress import stage_progress
 
-    passed = [0, 0]
+    seen: dict[str, tuple[int, int]] = {}
+    began: dict[str, tuple[float, int]] = {}
 
     def note(stage: str) -> str:
-        if stage != "verified":
-            return spent(teachers)
-        return f"{passed[0] / passed[1]:.0%} pass" if passed[1] else ""
+        if stage == "verified":
+            passed, judged = seen.get("passed", (0, 0))
+            return f"{passed / judged:.0%} pass" if judged else ""
+        start, before = began[stage]
+        seconds = time.monotonic() - start
+        rate = f"{(seen[stage][0] - before) / seconds:.1f}/s" if seconds > 1 else ""
+        return ", ".join(part for part in (rate, spent(teachers)) if part)
 
     with stage_progress("Traces", STAGES, note) as draw:
 
         def report(stage: str, done: int, total: int) -> None:
-            if stage == "passed":
-                passed[:] = done, total
+            seen[stage] = done, total
+            began.setdefault(stage, (time.monotonic(), done))
             draw(stage, done, total)
 
         yield report

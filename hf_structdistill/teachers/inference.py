@@ -141,16 +141,17 @@ class InferenceTeacher:
                     arrived((request, await self._answer(client, limit, request)))
 
             workers = [asyncio.create_task(work()) for _ in range(min(self.concurrency, len(waiting)))]
+            done = asyncio.create_task(asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION))
             watch = asyncio.create_task(_until(stop))
-            done = asyncio.gather(*workers)
             try:
-                await asyncio.wait([done, watch], return_when=asyncio.FIRST_COMPLETED)
-                if done.done():
-                    done.result()
+                await asyncio.wait({done, watch}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in (*workers, watch):
+                broken = [w for w in workers if w.done() and not w.cancelled() and w.exception() is not None]
+                for task in (*workers, done, watch):
                     task.cancel()
-                await asyncio.gather(*workers, watch, return_exceptions=True)
+                await asyncio.gather(*workers, done, watch, return_exceptions=True)
+            if broken:
+                broken[0].result()  # raises
 
     async def _answer(self, client: AsyncInferenceClient, limit: AdaptiveLimit, request: Request) -> Reply:
         most = self.most_tokens(request)

@@ -110,7 +110,9 @@ class Server:
         }
 
     def write_log(self, event, key):
-        self.log.write(json.dumps({"event": event, "key": key, "active": self.active}) + "\n")
+        self.log.write(
+            json.dumps({"event": event, "key": key, "active": self.active, "time": time.monotonic()}) + "\n"
+        )
 
 
 async def read_head(reader):

@@ -129,6 +129,23 @@ def test_replies_are_judged_while_others_are_on_their_way(tmp_path, seed_problem
     assert kinds == ["reply"] * 11 + ["verdict"] * 11 + ["reply", "verdict"]
 
 
+def test_a_reply_counts_once_it_is_on_disk(tmp_path, seed_problems):
+    counted = []
+
+    def progress(stage, done, total):
+        if stage == "replies":
+            assert sum(record["kind"] == "reply" for record in lines(tmp_path / "journal.jsonl")) == done
+            counted.append(done)
+
+    class OneByOne(ScriptedTeacher):
+        def replies(self, requests):
+            for batch in super().replies(requests):
+                yield from ([answer] for answer in batch)
+
+    collect_traces(seed_problems, [OneByOne()], tmp_path, workers=1, progress=progress)
+    assert counted == list(range(25))
+
+
 def test_trouble_while_judging_ends_the_asking(tmp_path, seed_problems):
     class Trouble(Exception):
         pass
@@ -212,6 +229,48 @@ def test_shards_part_the_problems_and_merge_into_the_whole(tmp_path, seed_proble
             part_of(seed_problems, wrong)
     with pytest.raises(InputError, match="journal"):
         merge_journals(tmp_path / "all", [tmp_path / "nothing"])
+
+
+def traces_command(*arguments):
+    """The command in this process: quicker than starting one."""
+    import typer
+    from typer.testing import CliRunner
+
+    from hf_structdistill.cli import traces
+
+    app = typer.Typer()
+    traces.register(app)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+def test_shards_on_the_command_line(tmp_path):
+    common = ["--problems", "seed", "--limit", "8", "--teacher", "scripted", "--workers", "1"]
+    for index in range(2):
+        assert traces_command(*common, "--shard", f"{index}/2", "--out", tmp_path / str(index)).exit_code == 0
+    merge = ["--merge", tmp_path / "0", "--merge", tmp_path / "1"]
+    done = traces_command(*common, *merge, "--out", tmp_path / "all")
+    assert "32 replies and verdicts taken over" in done.stderr
+    assert "16 replies were already in the journal" in done.stdout
+    assert traces_command(*common, "--out", tmp_path / "one").exit_code == 0
+    for name in ("sft", "traces"):
+        merged, whole = (sorted((tmp_path / run / name).iterdir()) for run in ("all", "one"))
+        assert [path.name for path in merged] == [path.name for path in whole]  # named by their content
+    assert (tmp_path / "all" / "README.md").read_text() == (tmp_path / "one" / "README.md").read_text()
+
+
+def test_a_request_file_is_written_and_nothing_asked(tmp_path):
+    path, out = tmp_path / "requests.jsonl", tmp_path / "out"
+    common = ["--problems", "seed", "--limit", "3", "--out", out]
+    asked = ["--teacher", "some/model", "--recipes", "forward,backward", "--temperature", "0", "--temperature", "0.8"]
+    done = traces_command(*common, *asked, "--export-requests", path)
+    assert done.exit_code == 0 and "12 requests written" in done.stdout and not out.exists()
+    replies = []
+    for row in lines(path):
+        body = {"choices": [{"message": {"content": "```python\nx = 1\n```"}, "finish_reason": "stop"}]}
+        replies.append(json.dumps({"custom_id": row["custom_id"], "response": {"status_code": 200, "body": body}}))
+    (tmp_path / "replies.jsonl").write_text("\n".join(replies) + "\n")
+    done = traces_command(*common, "--teacher", f"recorded:{tmp_path / 'replies.jsonl'}", "--workers", "1")
+    assert done.exit_code == 0 and "backward" in done.stdout and "6/6" in done.stdout and "0/6" in done.stdout
 
 
 @pytest.mark.parametrize(

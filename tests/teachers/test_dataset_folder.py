@@ -127,7 +127,6 @@ def test_the_card_explains_every_column(folder):
 
 def test_the_trainer_takes_it_as_it_is(folder, tmp_path):
     from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
-
     from tests.training.tiny import settings, student, tokenizer
 
     options = {"structure_weight": 1.0, "divergence_coef": 0.1, "max_steps": 2, "logging_steps": 1}

@@ -1,9 +1,11 @@
 """InferenceTeacher against a real HTTP server on loopback: faults, kills, limits. Nothing is patched."""
 
+import asyncio
 import json
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -140,6 +142,55 @@ def test_passing_faults_are_met_with_another_try(processes, server, tmp_path):
     assert set(Counter(events(log, "arrived")).values()) == {2}
 
 
+def test_retry_after_is_waited_for(processes, server, tmp_path):
+    url, log = server(faults="429")
+    collected, _ = run(processes, url, tmp_path / "o", 1, backoff=0.0)
+    assert len(collected.traces) == 1
+    first, second = (r["time"] for r in map(json.loads, log.read_text().splitlines()) if r["event"] == "arrived")
+    assert second - first >= 0.1  # what the server said
+
+
+def test_an_endpoint_that_does_not_answer_in_time(processes, server, tmp_path):
+    url, log = server(latency=30)
+    collected, _ = run(processes, url, tmp_path / "o", 2, retries=1, timeout=0.2)
+    assert len(collected.refused) == 2 and len(events(log, "arrived")) == 4
+    assert all("Timeout" in reason for _, reason in collected.refused), collected.refused
+
+
+def test_connections_are_pooled_unless_the_user_set_something_up(server, monkeypatch):
+    import httpx2
+    from huggingface_hub import set_async_client_factory
+    from huggingface_hub.utils._http import default_async_client_factory
+
+    from hf_structdistill.teachers.transport import AiohttpTransport, PooledInferenceClient
+
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    url, _ = server()
+
+    class Own(httpx2.AsyncClient):
+        """What a company behind its own certificates would use."""
+
+    async def ask(send):
+        async with PooledInferenceClient(base_url=url, token="x" * 10) as client:
+            if send:
+                reply = await client.chat_completion([{"role": "user", "content": "hello"}])
+                assert reply.choices[0].message.content == "I cannot help with that."
+            session = await client._get_async_client()
+            return type(session), type(session._transport)
+
+    assert asyncio.run(ask(send=False)) == (httpx2.AsyncClient, AiohttpTransport)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert asyncio.run(ask(send=False))[1] is not AiohttpTransport
+    monkeypatch.delenv("HTTPS_PROXY")
+    set_async_client_factory(Own)
+    try:
+        assert asyncio.run(ask(send=True))[0] is Own
+    finally:
+        set_async_client_factory(default_async_client_factory)
+
+
 def test_what_keeps_failing_is_told_and_never_stored(processes, server, tmp_path):
     url, log = server(faults="500,always")
     collected, _ = run(processes, url, tmp_path / "o", 4, retries=2)
@@ -257,22 +308,16 @@ def test_killed_at_twenty_moments_nothing_is_lost_and_nothing_paid_twice(process
     assert set(records.values()) == {1}
 
 
-def command(url, out, *more, answer=None):
-    arguments = [
-        "--problems",
-        "seed",
-        "--limit",
-        "4",
-        "--teacher",
-        "test/teacher",
-        "--base-url",
-        url,
-        "--out",
-        str(out),
-    ]
+def program_of(url, out, *more):
+    """The command line as a process, and its environment."""
+    arguments = ["--problems", "seed", "--teacher", "test/teacher", "--base-url", url, "--out", str(out), *more]
     environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
     environment.update(HF_ALLOW_CODE_EVAL="1", HF_TOKEN="hf_" + "Aa1" * 11, HF_DATASETS_OFFLINE="1")
-    program = [sys.executable, "-c", "from hf_structdistill.cli import main; main()", "traces", *arguments, *more]
+    return [sys.executable, "-c", "from hf_structdistill.cli import main; main()", "traces", *arguments], environment
+
+
+def command(url, out, *more, answer=None):
+    program, environment = program_of(url, out, "--limit", "4", *more)
     return subprocess.run(program, env=environment, capture_output=True, text=True, input=answer, check=False)
 
 
@@ -303,11 +348,34 @@ def test_much_money_is_asked_for_first(processes, server, tmp_path):
     done = command(url, tmp_path / "o", *prices, "--max-cost", "2.35", answer="")
     assert done.returncode == 0 and len(events(log, "sent")) == 1, done.stderr
     assert "budget is used up" in done.stdout
-    # 100 prompt and 50 completion tokens at 1000 a million
+    assert command(url, tmp_path / "o", *prices, "--yes", answer="").returncode == 0
+    assert len(events(log, "sent")) == 4
+    # 100 prompt and 50 completion tokens a reply, at 1000 a million
     assert (
-        "| 1 of 1 | 100 | 50 | 0.15 (a million tokens: 1000.0 in, 1000.0 out) |"
+        "| 4 of 4 | 400 | 200 | 0.60 (a million tokens: 1000.0 in, 1000.0 out) |"
         in (tmp_path / "o/README.md").read_text()
     )
+
+
+def test_an_interrupted_run_says_so_and_pays_for_nothing_twice(processes, server, tmp_path):
+    url, log = server(latency=0.3)
+    out = tmp_path / "o"
+    program, environment = program_of(url, out, "--limit", "12", "--concurrency", "2", "--workers", "1")
+    running = subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    journal = out / "journal.jsonl"
+    while running.poll() is None and not (journal.exists() and journal.read_text().count('"kind": "reply"') >= 3):
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130, errors
+    assert errors.splitlines()[-1] == "interrupted; run the same command again to continue"
+    assert "Traceback" not in errors
+    held = {r["key"] for r in map(json.loads, journal.read_text().splitlines()) if r["kind"] == "reply"}
+    mark = len(events(log, "arrived"))
+    assert 3 <= len(held) < 12
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and f"{len(held)} replies were already in the journal" in done.stdout, done.stderr
+    assert len(events(log, "arrived")) - mark == 12 - len(held)
 
 
 def test_retry_after_in_both_forms():
