@@ -41,7 +41,7 @@ class LoopbackHub:
         return done.stdout
 
     def fail(self, method: str, path: str, kind: str = "status", **facts: Any) -> None:
-        """Let the next request that matches fail; see loopback.py."""
+        """Let the next request that matches fail; see loopback/."""
         self._post("fail", {"method": method, "path": path, "kind": kind, **facts})
 
     def commit(self, kind: str, id: str, files: dict[str, str]) -> None:
@@ -80,7 +80,7 @@ class LoopbackHub:
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory):
     """The server, for the whole session; tests use repositories of their own."""
-    command = [sys.executable, str(Path(__file__).with_name("loopback.py"))]
+    command = [sys.executable, str(Path(__file__).with_name("loopback"))]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     yield LoopbackHub(server.stdout.readline().strip(), tmp_path_factory.mktemp("hf_home"))
     server.communicate("", timeout=10)

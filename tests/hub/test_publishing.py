@@ -115,11 +115,11 @@ FAILURES = {
     ],
     "of the commit": [
         ("POST", COMMIT, "disconnect", {}),
-        ("POST", COMMIT, "answer_lost", {}),
         ("POST", COMMIT, "status", {"status": 503, "headers": {"Retry-After": "0"}}),
         ("POST", COMMIT, "status", {"status": 429, "headers": {"Retry-After": "1"}}),
         ("POST", COMMIT, "status", {"status": 409, "headers": {"Retry-After": "0"}}),
     ],
+    "answer of the commit lost": [("POST", COMMIT, "answer_lost", {})],
     "of Xet": [
         ("GET", "/xet-write-token/", "status", {"status": 500}),
         ("POST", "/_cas/v1/xorbs/", "status", {"status": 500}),
