@@ -89,7 +89,7 @@ class Analyser:
 
     def _published(self, source: str) -> Program:
         wanted = "dataflow" in self.metrics
-        tree = flatten(source, self.language, self._numbers, rules_of(self.language).marks)
+        tree = flatten(source, self.language, self._numbers, rules_of(self.language))
         flows = published_dataflow(tree, self.language) if wanted else PublishedFlows()
         # cleaning can break what did parse (tabs), so the text as it was given decides
         broken = tree.has_error and (tree.text == source or not parses(source, language=self.language.name))

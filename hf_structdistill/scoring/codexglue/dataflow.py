@@ -7,7 +7,7 @@ over slices of tokens, with a stack of its own: no recursion, and no visit of a 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from ...structure.languages import Language
 from . import rules as r
@@ -44,7 +44,9 @@ class _Found:
         self.name, self.relation, self.sources = name, relation, sources
         self.relations: tuple[str, ...] = ()  # the earlier ones
 
-    def add(self, relation: str, sources: Iterable[str]) -> None:
+    def add(self, relation: str, sources: Collection[str]) -> None:
+        if relation == self.relation and sources == self.sources and len(sources) < 2:
+            return  # nothing new, and one name has but one order
         if not isinstance(self.sources, set):
             self.sources = set(self.sources)
         self.sources.update(sources)
@@ -93,7 +95,7 @@ class _Walk:
         at = bisect_left(self.special, node)
         special = self.special[at] if at < len(self.special) and self.special[at] < stop else stop
         if node < special:
-            self._mention(self.before(node), self.before(special))
+            self._mention(self.before[node], self.before[special])
         if special < stop:
             behind = self.tree.last[special]
             if behind < stop:
@@ -129,9 +131,9 @@ class _Walk:
     def _bind(self, target: int, value: int | None, relation: str, one_by_one: bool) -> None:
         """Each variable token of `target` comes from all of `value`'s; `one_by_one`: in as many separate items."""
         names, positions, before, last = self.names, self.positions, self.before, self.tree.last
-        sources = slice(before(value), before(last[value])) if value is not None else slice(0, 0)
+        sources = slice(before[value], before[last[value]]) if value is not None else slice(0, 0)
         origin = positions[sources]
-        for v in range(before(target), before(last[target])):
+        for v in range(before[target], before[last[target]]):
             name, position = names[v], positions[v]
             if origin:
                 self.linked.add(position)
@@ -264,7 +266,7 @@ class _Walk:
 
     def _remembered(self, node: int) -> bool:
         """Whether this loop was walked from the same state before; then only its outcome is applied again."""
-        names = sorted(set(self.names[self.before(node) : self.before(self.tree.last[node])]))
+        names = sorted(set(self.names[self.before[node] : self.before[self.tree.last[node]]]))
         key = (node, *[self.state.get(name) for name in names])
         outcome = self.memo.get(key)
         if outcome is not None:
@@ -316,7 +318,7 @@ def _special_nodes(tree: FlatTree, rules: r.KindRules) -> tuple[dict[int, int], 
     loop_ends: list[int] = []
     kinds, last, of_kind = tree.kinds, tree.last, rules.actions
     in_order, skip_to = True, 0
-    for i in tree.marked:
+    for i, parent in tree.marked:
         kind = kinds[i]
         if i < skip_to:
             continue
@@ -325,7 +327,6 @@ def _special_nodes(tree: FlatTree, rules: r.KindRules) -> tuple[dict[int, int], 
             continue
         actions[i] = of_kind[kind]
         if kind in rules.comprehension_clauses:
-            parent = _parent(tree, i)
             if kinds[parent] not in of_kind:
                 actions[parent] = r.CLAUSES_FIRST
                 in_order = False
@@ -335,10 +336,3 @@ def _special_nodes(tree: FlatTree, rules: r.KindRules) -> tuple[dict[int, int], 
             depth[i] = len(loop_ends)
             loop_ends.append(last[i])
     return actions if in_order else dict(sorted(actions.items())), depth
-
-
-def _parent(tree: FlatTree, node: int) -> int:
-    parent = node - 1
-    while tree.last[parent] <= node:
-        parent -= 1
-    return parent

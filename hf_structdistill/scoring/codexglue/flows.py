@@ -55,6 +55,8 @@ class PublishedFlows:
         return counts
 
     def _normalise(self, order: int) -> dict[Flow, int]:
+        if not self.has_sets:  # names were numbered as they appeared
+            return {row[:3]: times for row, times in self._rows.items()}
         salt = (2 * order + 1) * 0x9E3779B1
         mixed = [(value * salt & 0xFFFFFFFFFFFF) >> 16 for value in self._hashes]
         number = [0] * self._names

@@ -123,6 +123,9 @@ class KindRules:
         self.declares_by_position = language.name == "rust"
         self.texts = names
         self.plain_lengths = {k: len(n) for k, n in names.items() if k not in named and "\n" not in n}
+        self.plain_kinds = frozenset(self.plain_lengths) if language.name == "python" else frozenset()
+        """Leaves whose text is their type and whose field no rule asks for: what an ASCII program without errors
+        need not be asked about."""
         self.marks = frozenset({*self.actions, *self.whole, *self.comprehension_clauses})
         fields = ("name", "value", "left", "right", "body", "update")
         self.fields = {name: grammar.field_id_for_name(name) for name in fields}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from .rules import KindRules
@@ -21,50 +20,34 @@ class Variables:
     binds: list[bool] = field(default_factory=list)
     """Whether a first mention makes a definition: identifiers do, literals do not."""
 
-    def before(self, node: int) -> int:
-        """How many variable tokens come before a node, so that a subtree is a slice."""
-        return bisect_left(self.nodes, node)
+    before: list[int] = field(default_factory=list)
+    """How many of them come before each node and before the end, so that a subtree is a slice."""
 
 
 def find_variables(tree: FlatTree, rules: KindRules) -> Variables:
     found = Variables()
-    kinds, starts, ends, source, identifiers = tree.kinds, tree.starts, tree.ends, tree.source, rules.identifiers
+    kinds, source, identifiers, before = tree.kinds, tree.source, rules.identifiers, found.before
     texts, plain = rules.texts, rules.plain_lengths
     text_of = None if source.isascii() else _ColumnText(tree.text, source)
+    text = "" if text_of else source.decode("ascii")
     empty: dict[int, int] = {}  # byte offset -> last zero-width token there: the published index keeps one
-    for token, node in enumerate(_tokens(tree, rules)):
-        kind, start, end = kinds[node], starts[node], ends[node]
+    for token, node, start, end in tree.tokens:
+        kind = kinds[node]
         if end - start == plain.get(kind) and not text_of:
             continue  # a keyword or an operator: its text is its type
         if start == end:
             empty[start] = token
-        name = text_of(start, end) if text_of else source[start:end].decode().replace("\n", "")
+        name = text_of(start, end) if text_of else text[start:end].replace("\n", "")
         if name != texts[kind]:
+            before += [len(found.nodes)] * (node + 1 - len(before))
             found.nodes.append(node)
             found.names.append(name)
             found.positions.append(token if start != end else -1 - start)
             found.binds.append(kind in identifiers)
+    before += [len(found.nodes)] * (len(kinds) + 1 - len(before))
     if empty:
         found.positions = [p if p >= 0 else empty[-1 - p] for p in found.positions]
     return found
-
-
-def _tokens(tree: FlatTree, rules: KindRules) -> Iterator[int]:
-    """The leaves, but for comments; a string is one token whatever is in it."""
-    kinds, last = tree.kinds, tree.last
-    strings = [node for node in tree.marked if kinds[node] in rules.whole]
-    strings.append(len(kinds))
-    nth, skip_to = 0, 0
-    for leaf in tree.leaves:
-        if leaf < skip_to:
-            continue
-        if strings[nth] < leaf:
-            yield strings[nth]
-            skip_to = last[strings[nth]]
-            while strings[nth] < skip_to:
-                nth += 1
-        elif kinds[leaf] not in rules.comments:
-            yield leaf
 
 
 class _ColumnText:

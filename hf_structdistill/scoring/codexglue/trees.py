@@ -7,6 +7,7 @@ is compared by its number: linear where the strings are quadratic, and exact.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ import tree_sitter
 
 from ...structure.languages import ERROR_KIND, Language
 from .clean import clean, is_clean
+from .rules import KindRules
 
 _FIRST_ID = 1 << 16  # below: kind ids, which stand for "(kind)"
 
@@ -28,12 +30,12 @@ class FlatTree:
     has_error: bool
     kinds: list[int] = field(default_factory=list)
     fields: list[int | None] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
     last: list[int] = field(default_factory=list)
-    leaves: list[int] = field(default_factory=list)
-    marked: list[int] = field(default_factory=list)
-    """Nodes with children, of the kinds that the caller asked for."""
+    marked: list[tuple[int, int]] = field(default_factory=list)
+    """(node, parent) of nodes with children, of the kinds with rules (`KindRules.marks`)."""
+    tokens: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """(number, node, start, end) of the leaves, comments left out and strings whole; starts and ends are bytes.
+    Keywords and operators are counted, and left out where nothing can be wrong with their text."""
     subtrees: dict[int, int] = field(default_factory=dict)
     """Number of the S-expression -> how often it occurs; nodes without children are not counted, but the root is."""
 
@@ -56,13 +58,8 @@ class FlatTree:
         return None
 
 
-def flatten(
-    source: str, language: Language, numbers: dict[tuple, int], marks: frozenset[int] = frozenset()
-) -> FlatTree:
-    """Clean and parse `source`, and number its subtrees with `numbers`, the table shared by all compared programs.
-
-    Nodes of the kinds `marks` are listed in `FlatTree.marked`.
-    """
+def flatten(source: str, language: Language, numbers: dict[tuple, int], rules: KindRules) -> FlatTree:
+    """Clean and parse `source`, and number its subtrees with `numbers`, the table shared by all compared programs."""
     parser = tree_sitter.Parser(language.grammar)
     untouched = is_clean(source, language.name)
     text = source if untouched else clean(source, language.name)
@@ -71,65 +68,79 @@ def flatten(
         raw = parser.parse(data := text.encode("utf-8", "surrogatepass"))
     tree = FlatTree(text, data, raw.root_node.has_error)
     if tree.has_error:
-        _walk_broken(raw, tree, language.named_kinds, numbers, marks)
+        found = _walk_broken(raw, tree, language.named_kinds, numbers, rules)
     else:
-        _walk(raw.walk(), tree, language.named_kinds, numbers, marks)
+        found = _walk(raw.walk(), tree, language.named_kinds, numbers, rules)
+    tree.subtrees = Counter(found)
     return tree
 
 
 def _walk(
-    cursor: Any, tree: FlatTree, named: frozenset[int], numbers: dict[tuple, int], marks: frozenset[int]
-) -> None:
+    cursor: Any, tree: FlatTree, named: frozenset[int], numbers: dict[tuple, int], rules: KindRules
+) -> list[int]:
+    """Fill in the tree; returns the number of each subtree."""
     down, right, up = cursor.goto_first_child, cursor.goto_next_sibling, cursor.goto_parent
-    kinds, fields, starts, ends, last = tree.kinds, tree.fields, tree.starts, tree.ends, tree.last
-    leaves, subtrees = tree.leaves, tree.subtrees
+    kinds, fields, last, marked, tokens = tree.kinds, tree.fields, tree.last, tree.marked, tree.tokens
+    marks, whole, comments = rules.marks, rules.whole, rules.comments
+    plain = rules.plain_kinds if tree.source.isascii() else ()
+    found: list[int] = []
     open_nodes: list[int] = []
-    keys: list[list] = [[]]  # per open node: its kind, then field and number of each child an S-expression shows
-    i = 0
+    keys: list[list] = []
+    key: list = []
+    """Of the innermost open node: its kind, then field and number of each child that an S-expression shows."""
+    string = -1
+    i = token = 0
     while True:
         node = cursor.node
         kind = node.kind_id
-        start, end = node.byte_range
-        held_by = cursor.field_id
+        held_by = None if kind in plain else cursor.field_id
         kinds.append(kind)
         fields.append(held_by)
-        starts.append(start)
-        ends.append(end)
-        last.append(i := i + 1)
+        last.append(i + 1)
         if down():
             if kind in marks:
-                tree.marked.append(i - 1)
-            open_nodes.append(i - 1)
-            keys.append([kind])
+                marked.append((i, open_nodes[-1] if open_nodes else -1))
+                if string < 0 and kind in whole:
+                    string = i
+                    tokens.append((token, i, *node.byte_range))
+                    token += 1
+            open_nodes.append(i)
+            i += 1
+            keys.append(key)
+            key = [kind]
             continue
-        leaves.append(i - 1)
         if kind in named:
-            keys[-1] += (held_by, kind)
+            key += (held_by, kind)
+        if string < 0 and kind not in comments:
+            if kind not in plain:
+                tokens.append((token, i, *node.byte_range))
+            token += 1
+        i += 1
         while not right():
             if not up():
-                if i == 1:
-                    tree.subtrees[kind] = 1
-                return
+                return found or [kind]
             opened = open_nodes.pop()
             last[opened] = i
-            key = keys.pop()
-            if (kind := key[0]) in named:
-                number = numbers.setdefault(tuple(key), _FIRST_ID + len(numbers)) if len(key) > 1 else kind
-                keys[-1] += (fields[opened], number)
+            if opened == string:
+                string = -1
+            inner, key = key, keys.pop()
+            if inner[0] in named:
+                number = numbers.setdefault(tuple(inner), _FIRST_ID + len(numbers)) if len(inner) > 1 else inner[0]
+                key += (fields[opened], number)
             else:
-                number = _hidden(key, keys, numbers)
-            subtrees[number] = subtrees.get(number, 0) + 1
+                number = _hidden(inner, key, numbers)
+            found.append(number)
 
 
-def _hidden(key: list, keys: list[list], numbers: dict[tuple, int]) -> int:
+def _hidden(key: list, outer: list, numbers: dict[tuple, int]) -> int:
     """An operator of several words, such as "not in": counted, but its parent does not show it."""
-    keys[-1] += key[1:]
+    outer += key[1:]
     return _number((-1, *key), numbers)
 
 
 def _walk_broken(
-    raw: tree_sitter.Tree, tree: FlatTree, named: frozenset[int], numbers: dict[tuple, int], marks: frozenset[int]
-) -> None:
+    raw: tree_sitter.Tree, tree: FlatTree, named: frozenset[int], numbers: dict[tuple, int], rules: KindRules
+) -> list[int]:
     """`_walk` for a tree with errors, where only tree-sitter knows what the S-expression of some nodes says.
 
     "(UNEXPECTED 'x')" and "(MISSING identifier)" stand for nodes of any kind; "(MISSING _newline)" even for one that
@@ -137,36 +148,40 @@ def _walk_broken(
     """
     cursor: Any = raw.walk()
     holes = _Holes(str(raw.root_node))
-    open_nodes: list[Any] = []
-    opened: list[int] = []
+    found: list[int] = []
+    open_nodes: list[tuple[Any, int]] = []
     keys: list[list] = [[]]
-    i = 0
+    string = -1
+    i = token = 0
     while True:
         node = cursor.node
         tree.kinds.append(kind := node.kind_id)
         tree.fields.append(held_by := cursor.field_id)
-        tree.starts.append(node.start_byte)
-        tree.ends.append(node.end_byte)
-        tree.last.append(i := i + 1)
-        if cursor.goto_first_child():
-            open_nodes.append(node)
-            if kind in marks:
-                tree.marked.append(i - 1)
-            opened.append(i - 1)
+        tree.last.append(i + 1)
+        parent = open_nodes[-1][1] if open_nodes else -1
+        if has_children := cursor.goto_first_child():
+            open_nodes.append((node, i))
             keys.append([kind])
-            continue
-        tree.leaves.append(i - 1)
-        if kind == ERROR_KIND or node.is_missing:
+            if kind in rules.marks:
+                tree.marked.append((i, parent))
+        elif kind == ERROR_KIND or node.is_missing:
             keys[-1] += (held_by, _number((str(node),), numbers))
         elif kind in named:
             keys[-1] += (held_by, kind)
+        if string < 0 and (kind in rules.whole if has_children else kind not in rules.comments):
+            tree.tokens.append((token, i, *node.byte_range))
+            token += 1
+            string = i if has_children else -1
+        i += 1
+        if has_children:
+            continue
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
-                if i == 1:
-                    tree.subtrees[_number((str(node),), numbers)] = 1
-                return
-            node, at = open_nodes.pop(), opened.pop()
+                return found or [_number((str(node),), numbers)]
+            node, at = open_nodes.pop()
             tree.last[at] = i
+            if at == string:
+                string = -1
             key = keys.pop()
             if text := holes.text_of(node):
                 key = [key[0], None, _number((text,), numbers)]
@@ -174,8 +189,8 @@ def _walk_broken(
                 number = _number(tuple(key), numbers) if len(key) > 1 else key[0]
                 keys[-1] += (tree.fields[at], number)
             else:
-                number = _hidden(key, keys, numbers)
-            tree.subtrees[number] = tree.subtrees.get(number, 0) + 1
+                number = _hidden(key, keys[-1], numbers)
+            found.append(number)
 
 
 class _Holes:
