@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from ..errors import InputError
+
 _METADATA = re.compile(r"\A---\r?\n(.*?\n)?---\r?\n", re.DOTALL)
 _SECTION = re.compile(r"<!-- structdistill: begin (\S+) -->\n(.*?)<!-- structdistill: end \1 -->\n", re.DOTALL)
 _OURS = ("base_model", "configs", "datasets", "dataset_info", "library_name", "model-index", "structdistill")
@@ -23,13 +25,17 @@ def merge_cards(existing: str | None, ours: str) -> str:
     other keys stay, and tags are united. Merging twice changes nothing.
 
     Raises:
-        yaml.YAMLError: the metadata of either card is not YAML.
+        InputError: the metadata of the card on the Hub is not YAML.
     """
     our_data, our_body = _split(ours)
     marked = mark_sections(our_body)
     if existing is None:
         return _join(our_data, marked)
-    data, body = _split(existing)
+    try:
+        data, body = _split(existing)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"The metadata of README.md on the Hub is not YAML ({reason}); mend it there.") from error
     return _join(_merge_metadata(data, our_data), _merge_bodies(body, marked))
 
 
