@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import os
 from collections.abc import Iterable
@@ -65,7 +66,7 @@ def _with_recipe(arguments: list[str], parser: Any) -> list[str]:
             "--config needs the path of a YAML file, or the name of a recipe that ships with the package."
         )
     split[place] = find_recipe(split[place])
-    _check_names(_recipe_names(split[place]), parser, f"'{{}}' in the recipe '{split[place]}'")
+    _check_recipe(split[place], parser)
     return split
 
 
@@ -86,7 +87,25 @@ def find_recipe(name: str) -> str:
     )
 
 
-def _recipe_names(path: str) -> list[str]:
+def _check_recipe(path: str, parser: Any) -> None:
+    """TRL's parser makes the values of a recipe the defaults, and argparse looks at those only where they are text."""
+    from transformers.hf_argparser import string_to_bool
+
+    recipe = _read_recipe(path)
+    _check_names(recipe, parser, f"'{{}}' in the recipe '{path}'")
+    actions = {action.dest: action for action in parser._actions}
+    for name, value in recipe.items():
+        convert = actions[name].type if name in actions else None
+        if not callable(convert) or isinstance(value, str | dict | None) or actions[name].nargs in ("+", "*"):
+            continue
+        try:
+            convert(str(value))
+        except (ValueError, TypeError, argparse.ArgumentTypeError) as error:
+            kind = "bool" if convert is string_to_bool else getattr(convert, "__name__", "value")
+            raise InputError(f"'{name}' in the recipe '{path}' must be one {kind}; found {value!r}.") from error
+
+
+def _read_recipe(path: str) -> dict[str, Any]:
     import yaml
 
     try:
@@ -98,7 +117,7 @@ def _recipe_names(path: str) -> list[str]:
         raise InputError(
             f"The recipe '{path}' holds no `option: value` lines; expected a YAML file of training options."
         )
-    return [str(name) for name in recipe if name != "env"]
+    return {str(name): value for name, value in recipe.items() if name != "env"}
 
 
 def _check_names(names: Iterable[str], parser: Any, where: str) -> None:

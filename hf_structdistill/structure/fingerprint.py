@@ -16,8 +16,9 @@ def structure_fingerprint(source: str | bytes, language: str = "python", size: i
     """Hash a program's structure into a unit vector.
 
     Features: each node's type under its parent's and grandparent's, each node's sequence of child types, and each
-    def-use edge as the types around its two ends. Names and literals do not enter, so a renamed program has the same
-    fingerprint. Counts are damped by log(1 + n) and hashed with a sign (feature hashing, Weinberger et al. 2009).
+    def-use edge (in languages with a data flow) as the types around its two ends. Names and literals do not enter, so
+    a renamed program has the same fingerprint. Counts are damped by log(1 + n) and hashed with a sign (feature
+    hashing, Weinberger et al. 2009).
 
     Returns:
         (size,) float32 of norm 1; zeros for a program without any node, such as the empty one.
@@ -44,6 +45,8 @@ def _features(tree: SyntaxTree) -> Iterator[str]:
 
 
 def _flow_features(tree: SyntaxTree, names: list[str]) -> Iterator[str]:
+    if tree.language.analyse_dataflow is None:
+        return
     flow = analyse_dataflow(tree)
     around = {start: names[parent] for start, parent in zip(tree.starts, tree.parents, strict=True) if parent >= 0}
     for use, definitions in flow.edges:

@@ -71,7 +71,7 @@ def test_another_encoder_makes_the_bank_again(material, run, tmp_path):
     [
         (["--dataset", "{folder}/prose.jsonl", "--encoder", "fingerprint"], ["prose.jsonl", "python code", "fenced"]),
         (["--dataset", "{folder}/nowhere.jsonl", "--encoder", "fingerprint"], ["nowhere.jsonl"]),
-        (["--dataset", "{folder}/traces.jsonl", "--encoder", "{folder}/none"], ["{folder}/none", "microsoft/codebert-base"]),
+        (["--dataset", "{folder}/traces.jsonl", "--encoder", "{folder}/none"], ["{folder}/none", "codebert-base"]),
         (["--dataset", "{folder}/traces.jsonl", "--encoder", "fingerprint", "--revision", "main"], ["no revisions"]),
         (["--dataset", "{folder}/traces.jsonl", "--language", "cobol"], ["cobol", "python"]),
     ],

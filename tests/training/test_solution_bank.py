@@ -112,7 +112,7 @@ class CountedEncoder:
 
 
 def test_an_interrupted_run_continues(tmp_path):
-    codes = [f"value_{n} = [{', '.join(map(str, range(n)))}]\n" for n in range(600)]
+    codes = [f"value_{n} = {[n] * (n % 7)}\n" for n in range(600)]
     first = CountedEncoder(stop_at=500)
     with pytest.raises(KeyboardInterrupt):
         build_bank(codes, first, parts=tmp_path)

@@ -1,0 +1,88 @@
+"""What trackers are sent: every component under train/ and eval/, once a step, as a mean over its items."""
+
+import pytest
+from transformers import TrainerCallback
+from transformers.integrations.integration_utils import rewrite_logs
+
+from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
+
+from . import tiny
+
+COMPONENTS = {"nll", "weighted_nll", "dataflow", "ast_path", "divergence", "alignment", "embedding"}
+SHARES = {"code_share", "unparsed_share"}
+
+
+class Tracker(TrainerCallback):
+    """Keeps what wandb, trackio and TensorBoard write, under the names they give it."""
+
+    def __init__(self):
+        self.sent = []
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        self.sent.append((state.global_step, rewrite_logs(logs)))
+
+    def of(self, name):
+        return [(step, logs[name]) for step, logs in self.sent if name in logs]
+
+
+def run(folder, **settings):
+    tracker = Tracker()
+    data = tiny.dataset(16, columns=tiny.WITH_REJECTED)
+    trainer = StructureAwareTrainer(
+        model=tiny.student(),
+        args=StructureAwareConfig(**tiny.settings(folder, **(tiny.ALL_ON | settings))),
+        train_dataset=data.select(range(8)),
+        eval_dataset=data.select(range(8, 16)),
+        processing_class=tiny.tokenizer(),
+        callbacks=[tracker],
+    )
+    trainer.train()
+    return tracker
+
+
+@pytest.fixture(scope="module")
+def tracker(tmp_path_factory):
+    """Three steps of two micro-batches, an evaluation after each."""
+    return run(
+        tmp_path_factory.mktemp("logs"),
+        max_steps=3,
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=2,
+        eval_strategy="steps",
+        eval_steps=1,
+    )
+
+
+@pytest.mark.parametrize("name", sorted(COMPONENTS | SHARES | {"structure_strength"}))
+def test_train_names_once_a_step(tracker, name):
+    assert [step for step, _ in tracker.of(f"train/{name}")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", sorted(COMPONENTS - {"alignment", "embedding", "divergence"} | SHARES))
+def test_eval_names_once_an_evaluation(tracker, name):
+    assert [step for step, _ in tracker.of(f"eval/{name}")] == [1, 2, 3]
+
+
+def test_what_evaluation_knows_nothing_of_is_not_logged(tracker):
+    """The side table holds the training set: no zeros are shown for what could not be measured."""
+    for name in ("alignment", "embedding", "divergence"):
+        assert tracker.of(f"eval/{name}") == []
+
+
+def test_evaluation_agrees_with_the_loss_it_is_part_of(tracker):
+    nll, loss = (dict(tracker.of(f"eval/{name}")) for name in ("nll", "loss"))
+    for step in (1, 2, 3):
+        assert 0 < nll[step] < loss[step], "the loss is the NLL and what the objectives add"
+
+
+def test_accumulation_and_logging_less_often_give_means_over_items(tmp_path):
+    """4 x 2 logs what 8 x 1 logs; a log every second step holds the mean over the items of both steps."""
+    whole = run(tmp_path, max_steps=1, per_device_train_batch_size=8)
+    cut = run(tmp_path, max_steps=1, per_device_train_batch_size=2, gradient_accumulation_steps=4)
+    frozen = {"learning_rate": 0.0, "per_device_train_batch_size": 4}
+    rare = run(tmp_path, max_steps=2, logging_steps=2, **frozen)
+    for name in COMPONENTS | SHARES:
+        (expected,) = [value for _, value in whole.of(f"train/{name}")]
+        for other in (cut, rare):
+            (found,) = [value for _, value in other.of(f"train/{name}")]
+            assert found == pytest.approx(expected, rel=1e-5), name
