@@ -13,8 +13,8 @@ from .results import EvaluationResult
 
 METRICS = {
     "pass@1": "pass@1",
-    "syntax": "syntax match",
     "dataflow": "data-flow match",
+    "syntax": "syntax match",
     "parses": "parse rate",
 }
 

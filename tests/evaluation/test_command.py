@@ -17,6 +17,7 @@ from tiny_students import PROBLEMS, WRONG, answers
 from typer.testing import CliRunner
 
 from hf_structdistill.cli import evaluate as command
+from hf_structdistill.cli._evaluate_scores import load_benchmark
 from hf_structdistill.errors import InputError
 
 
@@ -137,6 +138,34 @@ def test_samples_are_scored_without_a_model(run, benchmark_file, tmp_path):
     # and the file it wrote scores the same again
     run("--samples", tmp_path / "out" / "samples.jsonl", "--benchmark", benchmark_file, "--out", tmp_path / "again")
     assert results(tmp_path / "again")["models"][0]["scores"] == results(tmp_path / "out")["models"][0]["scores"]
+
+
+def test_samples_with_a_temperature_give_pass_at_k(run, benchmark_file, good_student, tmp_path):
+    sampling = ("--num-samples", 3, "--temperature", 0.7, "--top-p", 0.95, "--max-new-tokens", 60)
+    out = tmp_path / "out"
+    run("--model", good_student, "--benchmark", benchmark_file, *sampling, "--limit", 2, "--out", out)
+    summary = results(out)
+    assert summary["sampling"]["num_samples"] == 3
+    assert summary["models"][0]["counts"]["samples"] == 6
+    assert set(summary["models"][0]["pass@k"]) == set(summary["models"][0]["pass@k_interval_95"]) == {"1", "3"}
+    assert len({(r["problem_id"], r["sample"]) for r in map(json.loads, (out / "samples.jsonl").open())}) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "first"),
+    [
+        ("mbpp", "mbpp.jsonl", "mbpp/11"),
+        ("mbpp_plus", "mbpp_plus.jsonl", "mbpp_plus/"),
+        ("humaneval", "humaneval.jsonl.gz", "humaneval/0"),
+        ("listops", None, "listops/test/"),
+        ("seed", None, "seed"),
+    ],
+)
+def test_every_benchmark_by_its_name(shared_data, name, file, first):
+    (problem,) = load_benchmark(name, shared_data / file if file else None, "test", 1)
+    assert problem.id.startswith(first)
+    assert problem.split == "test"
+    assert load_benchmark(name, shared_data / file if file else None, "all", 1)
 
 
 def test_the_prompt_is_part_of_a_run(run, benchmark_file, good_student, tmp_path):

@@ -80,3 +80,18 @@ def test_requests_that_fail_for_good_are_asked_again_by_a_second_run(server, ben
     contents = {p.entry_point: {"content": a} for p, a in zip(PROBLEMS, answers(), strict=True)}
     assert run(*options, "--endpoint", server(contents)).returncode == 0
     assert json.loads((out / "results.json").read_text())["models"][0]["pass@k"]["1"] == 1.0
+
+
+def test_a_recipe_is_asked_and_read_through_an_endpoint(server, benchmark_file, tmp_path):
+    contents = {p.entry_point: {"content": f"[BEGIN]\n{p.reference}[DONE]\nNow another task."} for p in PROBLEMS}
+    recipe = tmp_path / "done.jinja"
+    recipe.write_text("{% set reads = 'code' %}{% set stop = ['[DONE]'] %}{{ student_prompt }}[BEGIN]\n")
+    options = ("--model", "/srv/models/served", "--endpoint", server(contents), "--benchmark", benchmark_file)
+    out = tmp_path / "out"
+    done = run(*options, "--prompt", recipe, "--out", out)
+    assert done.returncode == 0, done.stderr
+    (model,) = json.loads((out / "results.json").read_text())["models"]
+    assert model["pass@k"]["1"] == 1.0
+    assert model["model"] == "served"  # not where the server keeps it
+    assert model["generation_seconds"] > 0
+    assert "another task" not in (out / "samples.jsonl").read_text()
