@@ -51,7 +51,7 @@ class Server:
             if not plain:
                 decoder = Decoder(lambda number, name: self.objects[number])
                 operands = decoder.value(operands)
-                arguments = decoder.containers[1:] if write_back else arguments
+                arguments = decoder.containers if write_back else arguments
             elif write_back:
                 arguments = mutable_containers(operands) or arguments
             before = snapshot(arguments) if arguments else []

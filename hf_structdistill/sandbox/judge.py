@@ -15,7 +15,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 
-from .codec import mutable_containers, size
+from .codec import size
 from .oracles import ORACLES, agree
 from .remote import Candidate, CandidateGone, CandidateRaised, CannotCross, Handle, short
 
@@ -153,7 +153,7 @@ def run_inputs(task: dict[str, Any], candidate: Candidate, progress: Progress, p
     else:
         expected, seconds = expected_answers(task["reference"], name, inputs, oracle)
         judged = [(a, wanted) for a, wanted in zip(inputs, expected, strict=True) if size(wanted, MAX_SIZE) < MAX_SIZE]
-        if mutable_containers([expected]) is not None:  # an iterator would be used up
+        if not any(hasattr(wanted, "__next__") for _, wanted in judged):  # an iterator would be used up
             task["prepared"] = judged, seconds
     phase(seconds)
     found = candidate.load(task["candidate"], [name])

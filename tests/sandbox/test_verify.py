@@ -146,6 +146,29 @@ def test_generators_are_drained_and_are_no_lists():
     assert not one(asserts("assert f(3) == [0, 1, 2]"), source).passed
 
 
+def test_a_function_that_is_a_built_in_type():
+    assert one(asserts("assert f('3') == 3"), "f = int\n").passed
+    assert one(inputs("def f(x):\n    return set(x)\n", ([1, 1],), ([],)), "f = set\n").passed
+
+
+def test_arguments_of_types_that_only_the_codec_knows():
+    types = "def f(x, y=0):\n    return type(x).__name__, len(x), y\n"
+    tests = ("assert f(bytearray(2)) == ('bytearray', 2, 0)", "assert f(range(3), y=[1]) == ('range', 3, [1])")
+    assert one(asserts(*tests, "assert f(b'ab', y=1j) == ('bytes', 2, 1j)"), types).passed
+    grows = "def f(x, y):\n    x.append(0)\n    y['k'] = x\n"
+    setup = "from collections import deque\nq, d, a = deque([1]), {}, bytearray(b'a')"
+    seen = ("f(q, d)", "assert list(q) == [1, 0] and d['k'] is q", "f(a, y=d)", "assert a == b'a\\0' and d['k'] is a")
+    assert one(asserts(*seen, setup=setup), grows).passed
+    assert one(asserts(*seen[:1], "assert list(q) == [1]", setup=setup), grows).status == "failed"
+
+
+def test_long_integers_cross_both_ways():
+    assert one(
+        asserts("n = 7 ** 9000\nassert f(n) == n * n and f([n]) == [n, n]"),
+        "def f(x):\n    return x * (x if type(x) is int else 2)\n",
+    ).passed
+
+
 def test_exceptions_arrive_as_their_built_in_class():
     test = "try:\n    f(-1)\nexcept ValueError as e:\n    assert str(e) == 'no'\nelse:\n    assert False"
     assert one(asserts(test), "def f(x):\n    raise ValueError('no')\n").passed
