@@ -148,6 +148,18 @@ def is_hub_id(name: str) -> bool:
     return _HUB_ID.fullmatch(name) is not None and not Path(name).exists()
 
 
+def cached_revision(model: str, revision: str | None = None) -> str | None:
+    """Commit of a Hub model that was just loaded, as the cache knows it; None for folders, or when nothing is cached.
+
+    transformers 5 no longer keeps the commit in the configuration of a model.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(model, "config.json", revision=revision) if is_hub_id(model) else None
+    found = re.search(r"/snapshots/([0-9a-f]{40})/", Path(path).as_posix()) if isinstance(path, str) else None
+    return found.group(1) if found else None
+
+
 _DERIVED = ("dataloader_pin_memory", "pad_to_multiple_of")  # TrainingArguments sets them by the hardware
 
 

@@ -30,7 +30,7 @@ from .losses import (
     schedule_factor,
     target_mask,
 )
-from .model_card import describe_quantization, training_curves, write_student_card
+from .model_card import cached_revision, describe_quantization, training_curves, write_student_card
 from .side_table import SideTable
 from .supervision import learn_rejected, learn_solutions
 from .training_args import StructureAwareConfig, refuse_split_sequences
@@ -332,7 +332,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
             self.args.output_dir,
             name=model_name,
             base_model=config._name_or_path or None,
-            base_revision=getattr(config, "_commit_hash", None),
+            base_revision=cached_revision(config._name_or_path, (self.args.model_init_kwargs or {}).get("revision")),
             datasets=[dataset_name] if dataset_name else [],
             objectives=self.describe_objectives(),
             hyperparameters=self.args,

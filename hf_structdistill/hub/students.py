@@ -202,8 +202,8 @@ def card_facts(student: StudentFiles, base_model: str | None = None) -> dict[str
             facts.setdefault("base_revision", settings["revision"])
     elif "base_model" not in facts and not facts:
         facts["base_model"] = ""  # nothing was recorded: not the same as trained from scratch
-    if base_model is not None:
-        facts["base_model"] = base_model
+    if base_model is not None and base_model != facts.get("base_model"):
+        facts |= {"base_model": base_model, "base_revision": None}
     return facts
 
 

@@ -1,6 +1,7 @@
 """`trainer.push_to_hub()` and the hub strategies: the student and its card, no heads, no pickles."""
 
 import json
+import re
 
 import pytest
 
@@ -28,9 +29,10 @@ def push(folder, repo, strategy, **pieces):
     return {"same": first.oid == second.oid, "url": first.commit_url}
 
 place = sys.argv[1]
-found = {"whole": push(place + "/whole", "me/pushed", "checkpoint", model=tiny.student())}
 tiny.student(width=64).save_pretrained(place + "/base")
 tiny.tokenizer().save_pretrained(place + "/base")
+base = publish_student(place + "/base", "me/base", sign_in()).commit.commit_url
+found = {"base": base, "whole": push(place + "/whole", "me/pushed", "checkpoint", model="me/base")}
 found["adapter"] = push(
     place + "/adapter",
     "me/pushed-adapter",
@@ -63,6 +65,8 @@ def test_a_whole_model_with_its_last_checkpoint(hub, pushed):
     assert not [path for path in top if path.endswith((".bin", ".pt")) or "heads" in path]
     assert "last-checkpoint/structure_heads.safetensors" in stored["files"]
     card = hub.read("model", "me/pushed", "README.md")
+    head = re.search(r"at revision `(\w{40})`", card).group(1)
+    assert "\nbase_model: me/base\n" in card and f"/me/base/commit/{head}" in pushed["base"]
     assert "\n- me/traces\n" in card and "| dataflow |" in card and 'from_pretrained("me/pushed")' in card
 
 
