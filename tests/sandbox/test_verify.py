@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from jails import UNCOVERED
+from jails import UNCOVERED, usable
 
 from hf_structdistill.errors import InputError
 from hf_structdistill.problems.problem import AssertTests, CheckTests, InputTests, Problem
@@ -33,8 +35,6 @@ BACKEND = "bubblewrap"
 
 @pytest.fixture(autouse=True)
 def _backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jails import usable
-
     usable(BACKEND, monkeypatch)
 
 
@@ -304,6 +304,18 @@ def test_a_slow_reference_gives_the_candidate_more_time():
 def test_cpu_time_decides_not_sleep():
     nap = "import time\ndef f(x):\n    time.sleep(0.4)\n    return x * x\n"
     assert one(asserts("assert f(3) == 9"), nap, cpu_seconds=0.2).passed
+
+
+def test_a_timeout_is_run_again_alone_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without bubblewrap, where a candidate can tell its first run from its second."""
+    usable("rlimits", monkeypatch)
+    ran = str(tmp_path / "ran")
+    hangs_once = f"import os\nif not os.path.exists({ran!r}):\n    open({ran!r}, 'w')\n    while True: pass\n"
+    sources = [hangs_once + SQUARE, "while True: pass\n"]
+    seen: list[int] = []
+    limits = {"cpu_seconds": 0.2, "backend": "rlimits"}
+    verdicts = verify([asserts("assert f(3) == 9")] * 2, sources, progress=seen.append, **limits)
+    assert [v.status for v in verdicts] == ["passed", "timeout"] and seen == [1, 2]
 
 
 def test_equal_programs_get_equal_verdicts_and_candidates_see_no_chance():
