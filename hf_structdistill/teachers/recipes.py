@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..problems import Problem
 from ..resources import shipped_folder
 from .base import Request
 from .trace import Trace
+
+if TYPE_CHECKING:
+    import jinja2
 
 ASKED = ("forward", "backward", "repair")
 """Recipes of a teacher that is asked. Backward needs the problem's reference, repair a failing attempt."""
@@ -90,17 +95,23 @@ def render_recipe(recipe: str, problem: Problem, folder: Path | None = None, att
     """
     import jinja2
 
+    try:
+        return _environment(folder).get_template(f"{recipe}.jinja").render(problem=problem, attempt=attempt).strip()
+    except jinja2.TemplateNotFound:
+        raise InputError(f"Expected a recipe out of {', '.join(ASKED)}, found '{recipe}'.") from None
+    except jinja2.TemplateError as error:
+        raise InputError(f"Expected recipe '{recipe}.jinja' to render, found: {error}; mend the template.") from None
+
+
+@functools.cache
+def _environment(folder: Path | None) -> jinja2.Environment:
+    import jinja2
+
     folders = [*([folder] if folder else []), shipped_folder("recipes") / "teachers"]
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # a prompt, not HTML
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    try:
-        return environment.get_template(f"{recipe}.jinja").render(problem=problem, attempt=attempt).strip()
-    except jinja2.TemplateNotFound:
-        raise InputError(f"Expected a recipe out of {', '.join(ASKED)}, found '{recipe}'.") from None
-    except jinja2.TemplateError as error:
-        raise InputError(f"Expected recipe '{recipe}.jinja' to render, found: {error}; mend the template.") from None
