@@ -8,26 +8,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hf_structdistill.problems import Problem, load_problems
-from hf_structdistill.problems.prompting import format_completion, student_prompt
+from hf_structdistill.problems import Problem
+from hf_structdistill.problems.prompting import student_prompt
 
 from .errors import wrong_variable_errors
-from .setting import Run, Setting
+from .setting import Run
 
-MAX_LENGTH = 640
 MAX_NEW_TOKENS = 384
-
-
-def rows_of(setting: Setting, rejected: bool) -> list[dict[str, str]]:
-    """Training examples: prompt, completion and, for arms that compare pathways, the failing mutant."""
-    rows = []
-    for problem in load_problems(setting.problems, split="train", size=setting.train_size, seed=setting.data_seed):
-        reasoning = problem.metadata["reasoning"] if setting.reasoning else ""
-        row = {"prompt": student_prompt(problem), "completion": format_completion(reasoning, str(problem.reference))}
-        if rejected:
-            row["rejected"] = format_completion(reasoning, problem.metadata["wrong_solution"])
-        rows.append(row)
-    return rows
 
 
 def perform(run: Run) -> dict[str, Any]:
@@ -35,10 +22,7 @@ def perform(run: Run) -> dict[str, Any]:
     started = time.perf_counter()
     model, tokenizer, logs = train(run)
     trained = time.perf_counter()
-    problems = load_problems(
-        run.setting.problems, split=run.split, size=run.setting.test_size, seed=run.setting.data_seed
-    )
-    scores = evaluate(model, tokenizer, problems)
+    scores = evaluate(model, tokenizer, run.setting.held_out(run.split))
     return {
         "key": run.key,
         **asdict(run),
@@ -58,13 +42,10 @@ def train(run: Run) -> tuple[Any, Any, list[dict[str, float]]]:
 
     from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
 
-    from .students import new_student, train_tokenizer
-
     disable_progress_bars()
     transformers.utils.logging.set_verbosity_error()
-    rows = rows_of(run.setting, run.arm.rejected)
-    tokenizer = train_tokenizer([row["prompt"] + row["completion"] for row in rows])
-    model = new_student(tokenizer, run.setting, run.seed)
+    rows = run.setting.examples(run.arm.rejected)
+    model, tokenizer = run.setting.student(rows, run.seed)
     with tempfile.TemporaryDirectory() as folder:
         shared = training_settings(run, folder)
         if run.arm.settings is None:
@@ -87,8 +68,8 @@ def training_settings(run: Run, folder: str) -> dict[str, Any]:
         adam_beta2=0.95,
         lr_scheduler_type="cosine",
         warmup_steps=0.05,
-        weight_decay=0.1,
-        max_length=MAX_LENGTH,
+        weight_decay=run.setting.weight_decay,
+        max_length=run.setting.max_length,
         activation_checkpointing=False,
         bf16=False,
         use_cpu=True,
@@ -104,10 +85,12 @@ def training_settings(run: Run, folder: str) -> dict[str, Any]:
 def evaluate(model: Any, tokenizer: Any, problems: Sequence[Problem]) -> dict[str, Any]:
     """Greedy completions of held-out problems and what they are worth."""
     from hf_structdistill.evaluation import generate_completions, score_completions
+    from hf_structdistill.evaluation.likelihood import bits_per_byte
 
     prompts = [student_prompt(problem) for problem in problems]
     completions = generate_completions(model, tokenizer, prompts, max_new_tokens=MAX_NEW_TOKENS, batch_size=64)
     result = score_completions(problems, completions, name="student", workers=1)
+    likelihood = bits_per_byte(model, tokenizer, problems)
     codes = [record.code for record in result.records]
     passed = [record.verdict.passed for record in result.records]
     repairable = wrong_variable_errors(problems, codes, passed)
@@ -115,6 +98,7 @@ def evaluate(model: Any, tokenizer: Any, problems: Sequence[Problem]) -> dict[st
     return {
         "pass@1": sum(passed) / len(passed),
         "parse_rate": result.parse_rate,
+        "bits_per_byte": likelihood,
         "wrong_variable_errors": sum(repairable),
         "wrong_variable_share": sum(repairable) / failures if failures else None,
         **{
@@ -126,7 +110,7 @@ def evaluate(model: Any, tokenizer: Any, problems: Sequence[Problem]) -> dict[st
         # one character a problem, in the order of `load_problems`
         "passed": "".join(str(int(ok)) for ok in passed),
         "wrong_variable": "".join(str(int(wrong)) for wrong in repairable),
-        "depth_pass@1": _share(passed, [problem.metadata["novelty"] == "depth" for problem in problems]),
+        "depth_pass@1": _share(passed, [problem.metadata.get("novelty") == "depth" for problem in problems]),
     }  # fmt: skip
 
 

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+from hf_structdistill.problems import Problem
 
 
-@dataclass(frozen=True)
-class Setting:
-    """Everything that the arms of a comparison share.
+class Setting(Protocol):
+    """Everything that the arms of a comparison share: data, student, length of the training. A frozen dataclass."""
 
-    Attributes:
-        problems: a generated family or "generated", as `load_problems` takes it.
-        train_size, test_size: problems; `test_size` is of the split that is evaluated.
-        width, layers: of the student, a Llama of narrow heads trained from scratch.
-        epochs, batch_size: of the training.
-        reasoning: whether completions hold the scripted reasoning before the code.
-        data_seed: which problems, and which compositions are held out.
-    """
+    epochs: float
+    batch_size: int
+    max_length: int
+    weight_decay: float
 
-    problems: str = "generated"
-    train_size: int = 2000
-    test_size: int = 200
-    width: int = 128
-    layers: int = 2
-    epochs: float = 4.0
-    batch_size: int = 16
-    reasoning: bool = True
-    data_seed: int = 0
+    def examples(self, rejected: bool) -> list[dict[str, str]]:
+        """Training rows: prompt, completion and, where asked for, rejected."""
+
+    def student(self, rows: Sequence[dict[str, str]], seed: int) -> tuple[Any, Any]:
+        """Model and tokenizer to train; the same seed gives the same weights."""
+
+    def held_out(self, split: str) -> list[Problem]:
+        """Problems to solve after the training."""
 
 
 @dataclass(frozen=True)
@@ -61,5 +58,5 @@ class Run:
 
     @property
     def key(self) -> str:
-        text = json.dumps({**asdict(self), "study": ""}, sort_keys=True)
+        text = json.dumps({**asdict(self), "study": "", "kind": type(self.setting).__name__}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

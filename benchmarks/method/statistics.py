@@ -18,6 +18,7 @@ MEASURES = {
     "codexglue_syntax_match_corrected": "syntax, codexglue",
     "codexglue_dataflow_match_corrected": "data flow, codexglue",
     "parse_rate": "parsed",
+    "bits_per_byte": "bits per byte",
     "wrong_variable_share": "wrong variable",
 }
 

@@ -18,11 +18,12 @@ from typing import Any
 
 from . import report
 from .arms import ARMS, SFT, candidates
+from .generated import Generated
 from .ledger import Ledger
 from .pool import make_runs
-from .setting import Arm, Run, Setting
+from .setting import Arm, Run
 
-MAIN = Setting()
+MAIN = Generated()
 VARIANTS = {"with reasoning": MAIN, "without reasoning": replace(MAIN, reasoning=False)}
 SEEDS = {"with reasoning": 8, "without reasoning": 5}
 TUNING_SEED = 1000  # no seed of the test runs
@@ -72,21 +73,22 @@ def _read(out: Path) -> dict[str, Any]:
 
 def run(out: Path, workers: int, arms: Sequence[str]) -> None:
     """Every chosen arm on the test split: 8 seeds with reasoning, 5 without; seed by seed, so that pairs fill up."""
-    chosen = _read(out)
-    missing = [arm for arm in arms if arm not in chosen]
+    missing = [arm for arm in arms if arm not in _read(out)]
     if missing:
         raise SystemExit(f"not tuned yet: {', '.join(missing)}; run the command `tune` first")
     runs = []
     for variant, setting in VARIANTS.items():
         for seed in range(SEEDS[variant]):
             for name in arms:
-                arm = Arm(name, chosen[name]["settings"], rejected=_needs_rejected(chosen[name]["settings"]))
-                runs.append(Run(setting, arm, seed, "test", chosen[name]["learning_rate"], study=variant))
+                rate = _read(out)[name]["learning_rate"]
+                runs.append(Run(setting, chosen_arm(out, name), seed, "test", rate, study=variant))
     make_runs(runs, Ledger(out / "runs.jsonl"), workers)
 
 
-def _needs_rejected(settings: dict[str, Any] | None) -> bool:
-    return bool(settings and settings["divergence_coef"])
+def chosen_arm(out: Path, name: str) -> Arm:
+    """The arm with the coefficients that tuning chose."""
+    settings = _read(out)[name]["settings"]
+    return Arm(name, settings, rejected=bool(settings and settings["divergence_coef"]))
 
 
 def write_report(out: Path) -> str:

@@ -8,13 +8,14 @@ import pytest
 from benchmarks.method import report, study1
 from benchmarks.method.arms import ARMS, SFT, candidates
 from benchmarks.method.errors import wrong_variable_errors
-from benchmarks.method.experiment import perform, rows_of
+from benchmarks.method.experiment import perform
+from benchmarks.method.generated import Generated
 from benchmarks.method.ledger import Ledger
-from benchmarks.method.setting import Arm, Run, Setting
+from benchmarks.method.setting import Arm, Run
 from benchmarks.method.statistics import estimate, t_interval
 from hf_structdistill.problems import load_problems
 
-TINY = Setting(train_size=15, test_size=6, width=32, layers=1, epochs=1.0, batch_size=8)
+TINY = Generated(train_size=15, test_size=6, width=32, layers=1, epochs=1.0, batch_size=8)
 
 
 def test_every_arm_gets_as_many_trials():
@@ -62,8 +63,8 @@ def test_a_wrong_variable_error_is_one_use_away_from_passing():
 
 
 def test_examples_hold_reasoning_and_mutants_as_the_arm_asks():
-    plain = rows_of(replace(TINY, reasoning=False), rejected=False)
-    full = rows_of(TINY, rejected=True)
+    plain = replace(TINY, reasoning=False).examples(rejected=False)
+    full = TINY.examples(rejected=True)
     assert set(plain[0]) == {"prompt", "completion"} and plain[0]["completion"].startswith("```python")
     assert full[0]["completion"].startswith("1. ") and full[0]["rejected"] != full[0]["completion"]
 
