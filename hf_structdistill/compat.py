@@ -10,6 +10,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from trl.data_utils import is_conversational
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
@@ -19,6 +20,7 @@ __all__ = [
     "apply_formatting",
     "has_formatting",
     "is_chat",
+    "is_deepspeed_zero3_enabled",
     "lm_head_logits",
     "prepare_like_training",
     "unwrap",
@@ -71,15 +73,17 @@ class ForwardRecorder:
 
 
 def lm_head_logits(causal_lm: PreTrainedModel, states: Tensor, token_ids: Tensor) -> Tensor:
-    """(N,) float32 logits of one token per state, from the rows of the output embedding alone.
+    """(N, C) float32 logits of C tokens (N, C) for each state (N, d), from those rows of the output embedding alone.
 
-    Scaling and soft-capping follow the config as TRL's fused head does.
+    Scaling and soft-capping follow the config as TRL's fused head does. One look-up for all: its backward makes a
+    gradient of the size of the whole embedding.
     """
     head = causal_lm.get_output_embeddings()
     weight, bias = head.weight, getattr(head, "bias", None)
     if hasattr(weight, "full_tensor"):  # FSDP2 shards parameters as DTensors
         weight, bias = weight.full_tensor(), bias.full_tensor() if bias is not None else None
-    logits = (states * weight[token_ids].to(states.dtype)).sum(1)
+    rows = nn.functional.embedding(token_ids, weight).to(states.dtype)
+    logits = torch.einsum("nd,ncd->nc", states, rows)
     if bias is not None:
         logits = logits + bias[token_ids].to(states.dtype)
     config = causal_lm.config.get_text_config()

@@ -13,7 +13,7 @@ from datasets import Dataset, IterableDataset
 from torch import Tensor, nn
 from trl import SFTTrainer
 
-from .compat import ForwardRecorder, is_chat, lm_head_logits, unwrap
+from .compat import ForwardRecorder, is_chat, is_deepspeed_zero3_enabled, lm_head_logits, unwrap
 from .data_collator import StructureAwareDataCollator
 from .errors import InputError
 from .heads import HeadsCallback
@@ -31,6 +31,7 @@ from .losses import (
     target_mask,
 )
 from .model_card import cached_revision, describe_quantization, training_curves, write_student_card
+from .non_finite import explain_non_finite
 from .side_table import SideTable
 from .supervision import learn_rejected, learn_solutions
 from .training_args import StructureAwareConfig, refuse_split_sequences
@@ -92,6 +93,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         self.objectives = nn.ModuleDict()
         self.heads: HeadsCallback | None = None
         self._step_counts: dict[str, Tensor] | None = None
+        self._last_forward: tuple[ForwardState, dict[str, Tensor]] | None = None
         self._component_totals = {"train": defaultdict(float), "eval": defaultdict(float)}
         raw_dataset = kwargs.get("train_dataset")
         custom_collator = kwargs.get("data_collator")
@@ -134,6 +136,11 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
             raise InputError(
                 "Prompt-learning adapters put virtual tokens in front of every example, which moves the states the "
                 "structural objectives read; use LoRA, or set all structure coefficients and weights to plain SFT."
+            )
+        if self.args.divergence_coef and is_deepspeed_zero3_enabled():
+            raise InputError(
+                "divergence_coef reads rows of the output embedding after the forward, when DeepSpeed ZeRO-3 has "
+                "taken them apart again; set it to 0.0, or shard with FSDP2."
             )
         refuse_split_sequences(self.accelerator.parallelism_config)
 
@@ -220,6 +227,22 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
             counts = self.accelerator.reduce(counts, "sum")
         return dict(zip(names, counts, strict=True))
 
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """SFTTrainer's, and a loss that is not finite ends the training before the weights take it in.
+
+        Raises:
+            InputError: names the example at fault.
+        """
+        try:
+            loss = super().training_step(*args, **kwargs)
+            # no stall of its own: the training loop reads this very number next
+            if self._last_forward is not None and not torch.isfinite(loss):
+                reason = explain_non_finite(*self._last_forward, self._tokenizer)
+                raise InputError(f"The loss of step {self.state.global_step + 1} is {loss.item()}: {reason}")
+            return loss
+        finally:
+            self._last_forward = None
+
     def compute_loss(
         self,
         model: nn.Module,
@@ -255,7 +278,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
     def _structure_loss(self, state: ForwardState, scaled_over_step: bool) -> Tensor:
         counts = self._step_counts if scaled_over_step and self.model.training else None
         strength = self._strength()
-        total = state.zero()
+        total, values = state.zero(), {}
         with torch.autocast(state.log_probs.device.type, enabled=False):
             for name, objective in self.objectives.items():
                 local = objective.count(state.batch)
@@ -268,6 +291,8 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
                     term = strength * self._coefficients[name] * value
                 total = total + term / (local if counts is None else counts[name]).clamp(min=1)
                 self._record(name, value, local)
+                values[name] = value.detach()
+        self._last_forward = (state, values) if self.model.training else None
         self._record("nll", -state.log_probs.sum(), state.target_mask.sum())
         self._record_structure(state.batch["structure_counts"], state.target_mask.sum())
         if counts is not None and self.args.average_tokens_across_devices:

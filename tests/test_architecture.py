@@ -29,6 +29,7 @@ ROOMS = [
     "solution_bank",
     "supervision",
     "heads",
+    "non_finite",
     "model_card",
     "hub",
     "trainer",

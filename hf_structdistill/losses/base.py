@@ -20,7 +20,7 @@ class ForwardState:
         log_probs: (B, T) float32, log p(token t | before); 0 where `target_mask` is False.
         target_mask: (B, T) bool, the supervised tokens that something predicts (never position 0 of a row).
         batch: the structure tensors of `StructureAwareDataCollator`.
-        token_logits: `(states (N, d), token ids (N,)) -> (N,)` logits of single tokens, without the full vocabulary.
+        token_logits: `(states (N, d), token ids (N, C)) -> (N, C)` logits of C tokens, without the full vocabulary.
     """
 
     hidden_states: Tensor

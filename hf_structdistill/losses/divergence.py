@@ -44,12 +44,12 @@ class PathwayDivergence(Objective):
         return torch.tensor(batch["divergence"].size(0), device=batch["divergence"].device)
 
     def forward(self, state: ForwardState) -> Tensor:
-        rows, positions, right, wrong = state.batch["divergence"].unbind(1)
+        rows, positions = state.batch["divergence"][:, :2].unbind(1)
         if rows.numel() == 0:
             return state.zero()
         states = gather_states(state.hidden_states, rows, positions - 1)
-        lead = state.token_logits(states, right) - state.token_logits(states, wrong)
-        return -nn.functional.logsigmoid(lead - self.margin).sum()
+        right, wrong = state.token_logits(states, state.batch["divergence"][:, 2:]).unbind(1)
+        return -nn.functional.logsigmoid(right - wrong - self.margin).sum()
 
     def get_config_dict(self) -> dict[str, Any]:
         return {"margin": self.margin}

@@ -58,7 +58,7 @@ def make_state(batch: dict[str, torch.Tensor], seed: int = 1) -> ForwardState:
         log_probs=log_probs,
         target_mask=target_mask(batch["labels"]),
         batch=batch,
-        token_logits=lambda states, ids: (states * head[ids]).sum(1),
+        token_logits=lambda states, ids: torch.einsum("nd,ncd->nc", states, head[ids]),
     )
 
 
@@ -135,8 +135,8 @@ def divergence_reference(objective: PathwayDivergence, state: ForwardState) -> f
     total = 0.0
     for row, position, right, wrong in state.batch["divergence"].tolist():
         states = state.hidden_states[row, position - 1].unsqueeze(0)
-        lead = state.token_logits(states, torch.tensor([right])) - state.token_logits(states, torch.tensor([wrong]))
-        total += math.log1p(math.exp(-(lead.item() - objective.margin)))
+        of_right, of_wrong = state.token_logits(states, torch.tensor([[right, wrong]]))[0].tolist()
+        total += math.log1p(math.exp(-(of_right - of_wrong - objective.margin)))
     return total
 
 

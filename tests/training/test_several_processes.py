@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
+
+from hf_structdistill.resources import shipped_folder
 
 from . import worker
 
@@ -98,3 +101,12 @@ def test_checkpoints_are_written_once(two_processes):
         "structure_heads.safetensors",
         "structure_heads_optimizer.pt",
     }
+
+
+@pytest.mark.parametrize("name", ["ddp", "fsdp2", "deepspeed_zero3"])
+def test_accelerate_recipes_are_read_by_accelerate(name):
+    config = load_config_from_file(str(shipped_folder("recipes") / "accelerate" / f"{name}.yaml"))
+    assert isinstance(config, ClusterConfig)
+    assert config.num_processes == 2 and config.mixed_precision == "bf16"
+    expected = {"ddp": "MULTI_GPU", "fsdp2": "FSDP", "deepspeed_zero3": "DEEPSPEED"}[name]
+    assert getattr(config.distributed_type, "value", config.distributed_type) == expected

@@ -6,13 +6,15 @@ A job names its folder and its options; the folder gets `log.json` and, for each
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, TrainerCallback
 from transformers.distributed import DistributedConfig
 
 from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
@@ -48,8 +50,21 @@ def weights_of(trainer: StructureAwareTrainer) -> dict[str, torch.Tensor]:
     return {name: whole(weights) for name, weights in named}
 
 
-def run(folder: str, resume: str | None = None, **options: Any) -> None:
+class Killed(TrainerCallback):
+    """The process is gone, without a word, between two micro-batches of the step after `step`."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(folder: str, resume: str | None = None, killed_after: int | None = None, **options: Any) -> None:
     trainer = make_trainer(folder, **options)
+    if killed_after is not None:
+        trainer.add_callback(Killed(killed_after))
     trainer.train(resume_from_checkpoint=resume)
     torch.save(weights_of(trainer), Path(folder) / f"weights-{trainer.args.process_index}.pt")
     if trainer.is_world_process_zero():
