@@ -76,6 +76,8 @@ def verify(
         if progress:
             progress(count)
     tasks = [(numbers[0], problems[numbers[0]], candidates[numbers[0]] or "") for numbers in groups.values()]
+    weights = {id(problem): _weight(problem) for problem in problems}
+    tasks.sort(key=lambda task: weights[id(task[1])], reverse=True)
     late: list[int] = []
     with Pool(backend, limits, min(workers or _cores(), len(tasks))) as pool:
         for number, verdict in pool.run(tasks):
@@ -122,6 +124,15 @@ def _verdict_without_running(problem: Problem, candidate: str | None) -> Verdict
     if len(candidate) > MAX_SOURCE:
         return Verdict("error", reason=f"a program of more than {MAX_SOURCE} characters")
     return None
+
+
+def _weight(problem: Problem) -> int:
+    """A guess at how long its inputs take: programs loop up to the numbers they get. The long ones go first, so that
+    no worker is left with one of them when the others have nothing to do."""
+    if not isinstance(problem.tests, InputTests):
+        return 0
+    inputs = (*problem.tests.base_inputs, *problem.tests.plus_inputs)
+    return sum(abs(value) for arguments in inputs for value in arguments if type(value) is int)
 
 
 def _payload(problem: Problem) -> dict[str, Any]:

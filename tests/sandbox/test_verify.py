@@ -237,6 +237,13 @@ def test_inputs_against_a_reference():
     assert one(third, "def f(x):\n    return x * 0.3333\n").status == "failed"
 
 
+def test_whatever_runs_first_verdicts_come_in_the_order_of_the_candidates():
+    problems = [inputs(SQUARE, (n,), ("a",) if n == 3 else (1,)) for n in (5, 10**9, 3, -(10**6))]
+    verdicts = verify(problems, [SQUARE, "def f(x):\n    return 0\n", SQUARE, SQUARE], workers=2, backend=BACKEND)
+    assert [v.status for v in verdicts] == ["passed", "failed", "unknown", "passed"]
+    assert verdicts[1].failed_test == "f(1000000000) == 1000000000000000000"
+
+
 def test_a_candidate_that_changes_its_input_and_returns_it():
     problem = inputs("def f(x):\n    return sorted(x)\n", ([3, 1, 2],), ([2, 1],))
     assert one(problem, "def f(x):\n    x.sort()\n    return x\n").passed
