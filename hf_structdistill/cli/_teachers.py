@@ -13,7 +13,9 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..problems import Problem
-    from ..teachers import Teacher
+    from ..teachers import Request, Teacher
+    from ..teachers.inference import InferenceTeacher
+    from ..teachers.limits import Budget
 
 ASK_ABOVE = 5.0  # in the currency of the prices
 
@@ -38,11 +40,14 @@ class Asking:
 
 
 def make_teachers(specs: Sequence[str], asking: Asking) -> list[Teacher]:
-    """`scripted`, `recorded:FILE`, `local:MODEL`, or the id of a model behind an endpoint."""
-    return [_teacher(spec, asking) for spec in specs]
+    """`scripted`, `recorded:FILE`, `local:MODEL`, or the id of a model behind an endpoint; all share one budget."""
+    from ..teachers.limits import Budget
+
+    budget = Budget(asking.max_tokens_total, asking.max_cost, asking.price_in, asking.price_out)
+    return [_teacher(spec, asking, budget) for spec in specs]
 
 
-def _teacher(spec: str, asking: Asking) -> Teacher:
+def _teacher(spec: str, asking: Asking, budget: Budget) -> Teacher:
     from ..teachers import RecordedTeacher, ScriptedTeacher
     from ..teachers.recorded import RECIPES
 
@@ -50,14 +55,15 @@ def _teacher(spec: str, asking: Asking) -> Teacher:
     if spec == "scripted":
         return ScriptedTeacher()
     if kind == "recorded" and rest:
-        return RecordedTeacher(rest, recipes=asking.recipes or RECIPES)
+        given = tuple(recipe for recipe in asking.recipes if recipe != "repair")  # nobody is there to ask again
+        return RecordedTeacher(rest, recipes=given if asking.recipes else RECIPES)
     if kind == "local" and rest:
         return _local(rest, asking)
     if asking.base_url is None and spec.count("/") != 1:
         raise InputError(
             f"Expected --teacher scripted, recorded:FILE, local:MODEL or a model id (owner/name), found '{spec}'."
         )
-    return _endpoint(spec, asking)
+    return _endpoint(spec, asking, budget)
 
 
 def _local(model: str, asking: Asking) -> Teacher:
@@ -74,9 +80,8 @@ def _local(model: str, asking: Asking) -> Teacher:
     )
 
 
-def _endpoint(model: str, asking: Asking) -> Teacher:
+def _endpoint(model: str, asking: Asking, budget: Budget) -> Teacher:
     from ..teachers.inference import InferenceTeacher
-    from ..teachers.limits import Budget
 
     return InferenceTeacher(
         model,
@@ -89,17 +94,17 @@ def _endpoint(model: str, asking: Asking) -> Teacher:
         max_tokens=asking.max_new_tokens,
         seed=asking.seed,
         concurrency=asking.concurrency,
-        budget=Budget(asking.max_tokens_total, asking.max_cost, asking.price_in, asking.price_out),
+        budget=budget,
     )
 
 
 def spent(teachers: Sequence[Teacher]) -> str:
     """Tokens and money that were used so far, for the progress bar; empty where nothing is paid."""
-    budgets = [budget for teacher in teachers if (budget := getattr(teacher, "budget", None)) is not None]
+    budgets = {id(budget): budget for teacher in teachers if (budget := getattr(teacher, "budget", None)) is not None}
     if not budgets:
         return ""
-    cost = sum(budget.cost for budget in budgets)
-    return f"{sum(budget.tokens for budget in budgets):,} tokens" + (f", {cost:,.2f}" if cost else "")
+    cost = sum(budget.cost for budget in budgets.values())
+    return f"{sum(budget.tokens for budget in budgets.values()):,} tokens" + (f", {cost:,.2f}" if cost else "")
 
 
 def confirm_cost(problems: Sequence[Problem], teachers: Sequence[Teacher], out: Path, yes: bool) -> None:
@@ -122,11 +127,12 @@ def confirm_cost(problems: Sequence[Problem], teachers: Sequence[Teacher], out: 
             for request in teacher.requests(problem)
             if journal.get("reply", request.key) is None
         ]
-    most = [(teacher, *teacher.most_tokens(request)) for teacher, request in waiting]
+    most = [(teacher, *bound) for teacher, request in waiting for bound in _bounds(teacher, request)]
     tokens = sum(prompt + completion for _, prompt, completion in most)
     cost = sum(teacher.budget.price(prompt, completion) for teacher, prompt, completion in most)
     priced = f", {cost:,.2f} at the given prices" if cost else ""
-    typer.echo(f"{len(waiting):,} requests to send; they can use up to {tokens:,} tokens{priced}.", err=True)
+    repairs = f" and up to {len(most) - len(waiting):,} repairs" if len(most) > len(waiting) else ""
+    typer.echo(f"{len(waiting):,} requests{repairs} to send; they can use up to {tokens:,} tokens{priced}.", err=True)
     limits = [teacher.budget.max_cost for teacher in paid if teacher.budget.max_cost is not None]
     if yes or min([cost, *limits]) <= ASK_ABOVE:
         return
@@ -136,3 +142,11 @@ def confirm_cost(problems: Sequence[Problem], teachers: Sequence[Teacher], out: 
         go_on = False
     if not go_on:
         raise InputError("Nothing was sent. Lower --limit or --max-cost, or say --yes.")
+
+
+def _bounds(teacher: InferenceTeacher, request: Request) -> list[tuple[int, int]]:
+    """The most prompt and completion tokens of a request, and of the repair that may follow it."""
+    prompt, completion = teacher.most_tokens(request)
+    if request.recipe != "forward" or "repair" not in teacher.book.recipes:
+        return [(prompt, completion)]
+    return [(prompt, completion), (prompt + completion, completion)]  # a repair shows the attempt

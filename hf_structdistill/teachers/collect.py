@@ -186,13 +186,15 @@ def _gather(
     done = total - sum(map(len, open_requests))
     refused: list[tuple[Request, str]] = []
     report(stage, done, total)
-    for (teacher, everything), requests in zip(asked, open_requests, strict=True):
-        pairs = ((request, problems[request.problem_id]) for request in requests)
+    for teacher, everything in asked:  # all of them first: they may share a budget
         teacher.resume(_reply(record) for r in everything if (record := journal.get("reply", r.key)))
+    for (teacher, _), requests in zip(asked, open_requests, strict=True):
+        pairs = ((request, problems[request.problem_id]) for request in requests)
         for batch in teacher.replies(pairs):
             answered = [(request, reply) for request, reply in batch if reply.error is None]
-            refused += [(request, redact(reply.error)) for request, reply in batch if reply.error is not None]
-            journal.append(_reply_record(request, reply) for request, reply in answered)
+            without = [(request, redact(reply.error)) for request, reply in batch if reply.error is not None]
+            journal.append([_reply_record(*pair) for pair in answered] + _refusals(without, journal))
+            refused += without
             done += len(batch)
             report(stage, done, total)
             arrived([request for request, _ in answered])
@@ -201,6 +203,12 @@ def _gather(
 
 def _reply_record(request: Request, reply: Reply) -> dict[str, Any]:
     return {"kind": "reply", "key": request.key, "request": request.as_dict(), "reply": dict(vars(reply))}
+
+
+def _refusals(refused: Iterable[tuple[Request, str]], journal: Journal) -> list[dict[str, Any]]:
+    """What the journal keeps of requests without a reply: why. The next run tries them again."""
+    records = [{"kind": "refusal", "key": request.key, "reason": reason} for request, reason in refused]
+    return [record for record in records if record != journal.get("refusal", record["key"])]
 
 
 def _reply(record: Mapping[str, Any]) -> Reply:

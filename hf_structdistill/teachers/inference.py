@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import os
 import queue
 import random
 import threading
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..problems import Problem
+from .asking import AskingProcess, AskingThread
 from .base import Answer, Reply, Request
 from .limits import AdaptiveLimit, Budget
 from .recipes import RecipeBook
@@ -27,6 +30,7 @@ OVERLOADED = (429, 503)
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504)
 LONGEST_WAIT = 120.0  # seconds, also where an endpoint asks for more
 GROUP_SECONDS = 0.05  # replies of that long share one write to the disk
+PROCESS_CONCURRENCY, PROCESS_REQUESTS = 32, 256  # requests in flight, and in all, from which a process pays
 LONGEST_REASON = 400  # characters of an endpoint's complaint
 CHARACTERS_PER_TOKEN = 3  # low on purpose: what a prompt may cost at most, before the endpoint has counted
 
@@ -57,6 +61,8 @@ class InferenceTeacher:
             seconds up to two minutes, or as long as the endpoint's Retry-After says.
         timeout: seconds for one call.
         budget: stops before it would be exceeded; what is then not asked is told as refused.
+        processes: that share the asking; by default one for each 32 requests in flight, up to the cores there are,
+            once there are enough requests. Under a limited budget it is one.
 
     Raises:
         InputError: unknown recipe; on asking: the endpoint does not know the model, or refuses the token.
@@ -81,6 +87,7 @@ class InferenceTeacher:
         backoff: float = 1.0,
         timeout: float = 600.0,
         budget: Budget | None = None,
+        processes: int | None = None,
     ) -> None:
         self.model, self.base_url, self.provider, self._token = model, base_url, provider, token
         self.book = RecipeBook(
@@ -88,6 +95,7 @@ class InferenceTeacher:
         )
         self.concurrency, self.retries, self.backoff, self.timeout = concurrency, retries, backoff, timeout
         self.budget = budget or Budget()
+        self.processes = processes
 
     def requests(self, problem: Problem) -> Sequence[Request]:
         return self.book.requests(problem)
@@ -106,26 +114,57 @@ class InferenceTeacher:
         return characters // CHARACTERS_PER_TOKEN + 16, self.book.max_tokens
 
     def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[list[Answer]]:
-        """Answer as replies come in. The event loop lives in a thread of its own and ends with the iterator."""
+        """Answer as replies come in. Event loops live in a thread, or in processes, that end with the iterator."""
         waiting = [request for request, _ in requests]
         if not waiting:
             return
         arrived: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        asking = _Asking(self, waiting, arrived.put)
-        asking.start()
+        parts = self._processes(len(waiting))
+        if parts == 1:
+            asking = [AskingThread(self, waiting, arrived.put)]
+        else:
+            asking = [AskingProcess(self._part(parts), waiting[n::parts], arrived.put) for n in range(parts)]
         try:
-            while not asking.over.wait(GROUP_SECONDS):
-                if batch := _drained(arrived):
+            for one in asking:
+                one.start()
+            over: list[AskingThread] = []
+            while len(over) < len(asking):
+                next(one for one in asking if one not in over).over.wait(GROUP_SECONDS)
+                over = [one for one in asking if one.over.is_set()]  # before draining: nothing more comes from these
+                if batch := self._drained(arrived, spend=parts > 1):
                     yield batch
-            if batch := _drained(arrived):
-                yield batch
-            if asking.error is not None:
-                raise asking.error
+                for one in over:
+                    if one.error is not None:
+                        raise one.error
         finally:
-            asking.stop.set()
-            asking.join(timeout=10)
+            for one in asking:
+                one.end()
 
-    async def ask_all(self, waiting: list[Request], arrived: Callable[[Answer], None], stop: threading.Event) -> None:
+    def _processes(self, number: int) -> int:
+        """How many processes ask; one where the budget has a limit, which one process keeps."""
+        if self.budget.max_tokens is not None or self.budget.max_cost is not None:
+            return 1
+        if self.processes is not None:
+            return max(1, min(self.processes, self.concurrency, number))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(1, min(cores, self.concurrency // PROCESS_CONCURRENCY, number // PROCESS_REQUESTS))
+
+    def _part(self, parts: int) -> InferenceTeacher:
+        """A teacher for one of `parts` processes."""
+        part = copy.copy(self)
+        part.concurrency, part.processes, part.budget = -(-self.concurrency // parts), 1, Budget()
+        return part
+
+    def _drained(self, arrived: queue.SimpleQueue[Answer], *, spend: bool) -> list[Answer]:
+        batch = [arrived.get() for _ in range(arrived.qsize())]  # one reader: what is there stays there
+        if spend:
+            for _, reply in batch:
+                self.budget.spend(reply)
+        return batch
+
+    async def ask_all(
+        self, waiting: Sequence[Request], arrived: Callable[[Answer], None], stop: threading.Event
+    ) -> None:
         """Hand every answer to `arrived` as it comes in; ends early once `stop` is set."""
         from .transport import PooledInferenceClient
 
@@ -214,29 +253,6 @@ class InferenceTeacher:
             completion_tokens=usage.completion_tokens if usage else None,
             finish_reason=choices[0].finish_reason,
         )
-
-
-class _Asking(threading.Thread):
-    """An event loop of its own for the requests; the thread that reads keeps the journal."""
-
-    def __init__(self, teacher: InferenceTeacher, waiting: list[Request], arrived: Callable[[Answer], None]) -> None:
-        super().__init__(daemon=True)
-        self._work = teacher, waiting, arrived
-        self.stop, self.over = threading.Event(), threading.Event()
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        teacher, waiting, arrived = self._work
-        try:
-            asyncio.run(teacher.ask_all(waiting, arrived, self.stop))
-        except BaseException as error:  # raised again by the thread that reads
-            self.error = error
-        finally:
-            self.over.set()
-
-
-def _drained(arrived: queue.SimpleQueue[Answer]) -> list[Answer]:
-    return [arrived.get() for _ in range(arrived.qsize())]  # one reader: what is there stays there
 
 
 def _thoughts(message: Any) -> str | None:

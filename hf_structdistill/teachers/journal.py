@@ -21,6 +21,8 @@ except ImportError:  # pragma: no cover - Windows has no flock; two runs on one 
 class Journal:
     """Append-only file of records `{"kind": …, "key": …, …}`; the last record of a (kind, key) counts.
 
+    Kinds: "reply" with its request, "verdict" on a program, "refusal" with the reason why a request got no reply.
+
     A process killed while it wrote leaves at most one line without its end: `open` cuts that line off. A damaged
     line elsewhere is an error, since nothing here can write one.
 
@@ -95,11 +97,6 @@ class Journal:
     def all(self, kind: str) -> Iterator[dict[str, Any]]:
         return iter(self._records.get(kind, {}).values())
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Every record, replies before verdicts."""
-        for kind in sorted(self._records):
-            yield from self._records[kind].values()
-
     def __enter__(self) -> Journal:
         return self
 
@@ -122,7 +119,8 @@ def merge_journals(out: Path, others: Iterable[Path]) -> int:
             if not path.is_file():
                 raise InputError(f"Expected a journal at '{path}', found none; name a folder of structdistill traces.")
             with Journal(path) as other:
-                records = [r for r in other.records() if journal.get(r["kind"], r["key"]) is None]
+                paid = [record for kind in ("reply", "verdict") for record in other.all(kind)]
+                records = [record for record in paid if journal.get(record["kind"], record["key"]) is None]
             journal.append(records)
             added += len(records)
     return added

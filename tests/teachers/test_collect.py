@@ -92,6 +92,9 @@ def test_a_refused_request_is_told_and_tried_again(tmp_path, seed_problems):
     assert request.problem_id == seed_problems[1].id and reason == "503 overloaded, key <secret>"
     assert len(collected.traces) == 2
     teacher.calm = True
+    assert "<secret>" in (tmp_path / "journal.jsonl").read_text() and "hf_abc" not in str(
+        lines(tmp_path / "journal.jsonl")
+    )
     assert len(collect_traces(seed_problems[:3], [teacher], tmp_path, workers=1).traces) == 3
 
 

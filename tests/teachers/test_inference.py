@@ -18,7 +18,7 @@ import pytest
 from hf_structdistill.errors import InputError
 from hf_structdistill.problems import load_problems
 from hf_structdistill.problems.prompting import format_completion
-from hf_structdistill.teachers import collect_traces
+from hf_structdistill.teachers import Reply, collect_traces
 from hf_structdistill.teachers.inference import InferenceTeacher, _seconds
 from hf_structdistill.teachers.limits import Budget
 
@@ -106,9 +106,9 @@ def client(channel, url, out, count, tests, options):
         channel.send(error)
 
 
-def run(processes, url, out, count=10, tests=False, **options):
-    here, there = processes.Pipe()
-    process = processes.Process(target=client, args=(there, url, str(out), count, tests, options))
+def run(starter, url, out, count=10, tests=False, **options):
+    here, there = starter.Pipe()
+    process = starter.Process(target=client, args=(there, url, str(out), count, tests, options))
     process.start()
     there.close()
     result = here.recv()
@@ -140,6 +140,46 @@ def test_passing_faults_are_met_with_another_try(processes, server, tmp_path):
     assert len(collected.traces) == 21 and not collected.refused
     assert all(trace.code for trace in collected.traces)
     assert set(Counter(events(log, "arrived")).values()) == {2}
+
+
+def test_several_processes_ask_for_each_reply_once(processes, server, tmp_path):
+    url, log = server(faults="429,500,disconnect", latency=0.02)
+    collected, tokens = run(processes, url, tmp_path / "o", 40, processes=2, concurrency=8)
+    assert len(collected.traces) == 40 and not collected.refused and tokens == 40 * 150
+    assert set(Counter(events(log, "sent")).values()) == {1} and len(events(log, "sent")) == 40
+    again, tokens = run(processes, url, tmp_path / "o", 40, processes=2, concurrency=8)
+    assert again.resumed == 40 and len(events(log, "sent")) == 40 and tokens == 40 * 150
+
+
+def test_processes_that_ask_end_with_the_one_that_started_them(processes, server, tmp_path):
+    url, log = server(latency=0.1)
+    options = {"processes": 2, "concurrency": 4}
+    _, there = processes.Pipe()
+    process = processes.Process(target=client, args=(there, url, str(tmp_path / "o"), 200, False, options))
+    process.start()
+    while len(events(log, "sent")) < 6:
+        time.sleep(0.02)
+        assert process.is_alive()
+    process.kill()
+    process.join()
+    time.sleep(0.3)  # what was on its way has arrived
+    mark = len(events(log, "arrived"))
+    time.sleep(0.5)
+    assert len(events(log, "arrived")) == mark < 200
+
+
+def test_a_process_that_asks_hands_over_why_it_ended(processes, server, tmp_path):
+    url, _ = server(faults="401")
+    with pytest.raises(InputError, match="hf auth login"):
+        run(processes, url, tmp_path / "o", 4, processes=2)
+
+
+def test_how_many_processes_ask():
+    assert InferenceTeacher("m/m", concurrency=31)._processes(10_000) == 1
+    assert InferenceTeacher("m/m", concurrency=64)._processes(100) == 1
+    assert InferenceTeacher("m/m", concurrency=64, processes=4)._processes(100) == 4
+    limited = InferenceTeacher("m/m", concurrency=64, processes=4, budget=Budget(max_cost=1.0))
+    assert limited._processes(10_000) == 1  # it is kept in one place
 
 
 def test_retry_after_is_waited_for(processes, server, tmp_path):
@@ -196,7 +236,9 @@ def test_what_keeps_failing_is_told_and_never_stored(processes, server, tmp_path
     collected, _ = run(processes, url, tmp_path / "o", 4, retries=2)
     assert not collected.traces and len(collected.refused) == 4
     assert all("400" in reason and "not this prompt" in reason for _, reason in collected.refused)
-    assert not (tmp_path / "o" / "journal.jsonl").read_text()
+    records = [json.loads(line) for line in (tmp_path / "o" / "journal.jsonl").read_text().splitlines()]
+    assert sorted(record["key"] for record in records) == sorted(request.key for request, _ in collected.refused)
+    assert all(record["kind"] == "refusal" and "not this prompt" in record["reason"] for record in records)
 
 
 def test_a_refused_token_ends_the_run_with_what_to_do(processes, server, tmp_path):
@@ -376,6 +418,22 @@ def test_an_interrupted_run_says_so_and_pays_for_nothing_twice(processes, server
     done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and f"{len(held)} replies were already in the journal" in done.stdout, done.stderr
     assert len(events(log, "arrived")) - mark == 12 - len(held)
+
+
+def test_teachers_of_one_run_share_one_budget(tmp_path, capsys):
+    from hf_structdistill.cli._teachers import Asking, confirm_cost, make_teachers, spent
+
+    asking = Asking(recipes=("forward", "repair"), max_new_tokens=100, price_out=1.0, max_tokens_total=1000)
+    one, other = make_teachers(["a/a", "b/b"], asking)
+    assert one.budget is other.budget and one.budget.max_tokens == 1000
+    one.budget.spend(Reply("", prompt_tokens=30, completion_tokens=70))
+    assert spent([one, other]).startswith("100 tokens")
+    # a repair shows the attempt: prompt and completion of the first request, then its own completion
+    [problem] = problems(1)
+    prompt, completion = one.most_tokens(one.requests(problem)[0])
+    confirm_cost([problem], [one, other], tmp_path, yes=True)
+    said = capsys.readouterr().err
+    assert "2 requests and up to 2 repairs" in said and f"{2 * (2 * prompt + 3 * completion):,} tokens" in said
 
 
 def test_retry_after_in_both_forms():
