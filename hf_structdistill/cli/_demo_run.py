@@ -21,7 +21,9 @@ from ..errors import InputError
 from ..evaluation import EvaluationResult, score_completions, write_report
 from ..evaluation.by_source import source_rows
 from ..evaluation.examples import token_example
+from ..evaluation.folder import make_folder
 from ..evaluation.generate import generate_completions
+from ..evaluation.recipes import load_recipe
 from ..hub.datasets import write_trace_dataset
 from ..model_card import write_student_card
 from ..problems import Problem, load_problems
@@ -72,7 +74,11 @@ def run_demo(settings: DemoSettings, out: Path) -> None:
         curves=curves,
         examples=worked,
         title="Structure-aware distillation, a demo",
-        settings={"settings": asdict(settings), "max_new_tokens": MAX_NEW_TOKENS, "sampling": "greedy"},
+        settings={
+            "settings": asdict(settings),
+            "prompt": load_recipe("zero_shot").facts(),
+            "sampling": {"max_new_tokens": MAX_NEW_TOKENS, "temperature": 0.0},
+        },
     )
     _write_cards(out, results, curves)
     _print_table(console, results, test)
@@ -89,21 +95,17 @@ def _quiet_libraries() -> None:
 def _claim_folder(out: Path, settings: DemoSettings) -> None:
     """Make the folder, or continue in it; refuse one that holds a run with other settings."""
     state = {"version": __version__, **asdict(settings)}
-    file = out / "demo.json"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if file.is_file():
-            found = json.loads(file.read_text(encoding="utf-8"))
-            if found != state:
-                raise InputError(
-                    f"'{out}' holds a demo with other settings ({found}); choose another --out or remove the folder."
-                )
-            return
-        if any(out.iterdir()):
-            raise InputError(f"'{out}' is not empty and holds no demo; choose another --out.")
-        file.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"Folder '{out}' cannot be written ({error.strerror}); choose another --out.") from error
+    file = make_folder(out) / "demo.json"
+    if file.is_file():
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if found != state:
+            raise InputError(
+                f"'{out}' holds a demo with other settings ({found}); choose another --out or remove the folder."
+            )
+        return
+    if any(out.iterdir()):
+        raise InputError(f"'{out}' is not empty and holds no demo; choose another --out.")
+    file.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
 
 def _training_problems(settings: DemoSettings) -> list[Problem]:

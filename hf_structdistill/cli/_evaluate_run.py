@@ -102,7 +102,8 @@ class GenerationRun:
     def _generate(
         self, student: Any, tokenizer: Any, prompts: list[StudentPrompt], missing: Missing
     ) -> Iterator[list[Completion]]:
-        from ..evaluation.generate import Ending, iterate_completions
+        from ..evaluation.endings import Ending
+        from ..evaluation.generate import iterate_completions
 
         chosen = [prompts[i] for i, _ in missing]
         return iterate_completions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..errors import InputError
 from ..problems.problem import Problem
@@ -46,14 +47,7 @@ def iterate_endpoint(
     )
     sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_new_tokens}
     requests = [
-        Request(
-            problem_id=problem.id,
-            teacher=model,
-            recipe="evaluation",
-            messages=tuple(asked.prompt),
-            sampling={**sampling, "seed": seed + sample, **({"stop": list(asked.stop)} if asked.stop else {})},
-            sample=sample,
-        )
+        _request(model, problem, asked, {**sampling, "seed": seed + sample}, sample)
         for problem, asked, sample in zip(problems, prompts, samples, strict=True)
     ]
     index = {(request.problem_id, request.sample): i for i, request in enumerate(requests)}
@@ -70,6 +64,18 @@ def iterate_endpoint(
             f"{len(failures)} of {len(requests)} requests to {base_url} failed, the last with '{failures[-1]}'; "
             "the others are kept: run the same command again to ask for these."
         )
+
+
+def _request(model: str, problem: Problem, asked: StudentPrompt, sampling: dict[str, Any], sample: int) -> Request:
+    stop = {"stop": list(asked.stop)} if asked.stop else {}
+    return Request(
+        problem_id=problem.id,
+        teacher=model,
+        recipe="evaluation",
+        messages=tuple(asked.prompt),
+        sampling={**sampling, **stop},
+        sample=sample,
+    )
 
 
 def _completion(

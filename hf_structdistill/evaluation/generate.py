@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +15,15 @@ from transformers import (
     AutoTokenizer,
     BitsAndBytesConfig,
     GenerationConfig,
-    StoppingCriteria,
     StoppingCriteriaList,
 )
 
 from ..errors import InputError
 from .completion import Completion, cut_at
+from .endings import Ending, Endings, decode, open_fence
 from .prompts import Prompt
 
 logger = logging.getLogger(__name__)
-
-_FENCE_LINE = re.compile(r"^[ \t]*```", re.MULTILINE)
-_CLOSED_BLOCK = re.compile(r"^[ \t]*(`{3,})[^\n`]*\n.*?^[ \t]*\1`*[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
 def load_student(
@@ -127,18 +122,10 @@ def generate_completions(
     repeated = [prompt for prompt in prompts for _ in range(num_samples)]
     texts = [""] * len(repeated)
     done = 0
-    batches = iterate_completions(
-        model,
-        tokenizer,
-        repeated,
-        max_new_tokens=max_new_tokens,
-        batch_size=batch_size,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-        endings=[Ending(stop_after_fence, tuple(stop))] * len(repeated),
-    )
-    for batch in batches:
+    endings = [Ending(stop_after_fence, tuple(stop))] * len(repeated)
+    sampling: dict[str, Any] = {"temperature": temperature, "top_p": top_p, "seed": seed}
+    limits = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
+    for batch in iterate_completions(model, tokenizer, repeated, endings=endings, **limits, **sampling):
         for completion in batch:
             texts[completion.index] = completion.text
         done += len(batch)
@@ -147,14 +134,6 @@ def generate_completions(
     if num_samples == 1:
         return texts
     return [texts[start : start + num_samples] for start in range(0, len(texts), num_samples)]
-
-
-@dataclass(frozen=True)
-class Ending:
-    """What ends a completion beside the end token: the line that closes its first fenced block, or a string."""
-
-    fence: bool = True
-    stop: tuple[str, ...] = ()
 
 
 def iterate_completions(
@@ -191,7 +170,7 @@ def iterate_completions(
         rows = _generate_batch(model, tokenizer, [encoded[i] for i in batch], config, [endings[i] for i in batch])
         seconds = (time.perf_counter() - began) / len(batch)
         yield [
-            Completion(i, cut_at(_decode(tokenizer, ids), endings[i].stop), len(ids), reason, seconds)
+            Completion(i, cut_at(decode(tokenizer, ids), endings[i].stop), len(ids), reason, seconds)
             for i, (ids, reason) in zip(batch, rows, strict=True)
         ]
 
@@ -204,7 +183,7 @@ def _generate_batch(
     pad = config.pad_token_id
     input_ids = torch.tensor([[pad] * (width - len(ids)) + ids for ids in prompts], device=model.device)
     attention_mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=model.device)
-    open_fences = [_open_fence(_decode(tokenizer, ids)) for ids in prompts]
+    open_fences = [open_fence(decode(tokenizer, ids)) for ids in prompts]
     watch = Endings(tokenizer, endings, open_fences, width)
     with torch.inference_mode():
         output = model.generate(
@@ -220,45 +199,6 @@ def _generate_batch(
         kept = _until(ids, ends)
         found.append((kept, "stop" if done or len(kept) < len(ids) else "length"))
     return found
-
-
-class Endings(StoppingCriteria):
-    """Stops each row at its ending.
-
-    Args:
-        prefixes: an opening fence line for the rows whose prompt ends inside a block, `""` for the others.
-        width: length of the padded prompts; what comes after it is the completion.
-    """
-
-    def __init__(self, tokenizer: Any, endings: Sequence[Ending], prefixes: list[str], width: int):
-        self.tokenizer = tokenizer
-        self.endings = endings
-        self.prefixes = prefixes
-        self.width = width
-        self.done = [False] * len(prefixes)
-        self.window = 5 + max((len(stop) for ending in endings for stop in ending.stop), default=0)
-
-    def __call__(self, input_ids: torch.LongTensor, scores: Any, **kwargs: Any) -> torch.BoolTensor:
-        # Decoding whole rows at every step is quadratic: look at the last tokens first, an ending is near the end.
-        recent = self.tokenizer.batch_decode(input_ids[:, max(self.width, input_ids.shape[1] - self.window) :])
-        for row, text in enumerate(recent):
-            if not self.done[row]:
-                self.done[row] = self._ends(row, text, input_ids[row])
-        return torch.tensor(self.done, device=input_ids.device)
-
-    def _ends(self, row: int, recent: str, ids: Any) -> bool:
-        ending = self.endings[row]
-        if any(stop in recent for stop in ending.stop):
-            return True
-        if not ending.fence or "`" not in recent:
-            return False
-        completion = self.prefixes[row] + _decode(self.tokenizer, ids[self.width :])
-        return _CLOSED_BLOCK.search(completion) is not None
-
-
-def _open_fence(prompt: str) -> str:
-    """An opening fence when the prompt itself ends inside a block, else nothing."""
-    return "```\n" if len(_FENCE_LINE.findall(prompt)) % 2 else ""
 
 
 def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
@@ -278,12 +218,8 @@ def encode_prompt(tokenizer: Any, prompt: Prompt) -> list[int]:
     if not prompt[-1:].isspace():
         return alone
     before = list(tokenizer(prompt + "x", **options)["input_ids"])[:-1]
-    same_text = _decode(tokenizer, before) == _decode(tokenizer, alone)  # " " before "x" melts into one token
+    same_text = decode(tokenizer, before) == decode(tokenizer, alone)  # " " before "x" melts into one token
     return before if same_text else alone
-
-
-def _decode(tokenizer: Any, ids: Any) -> str:
-    return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
 def _generation_config(model: Any, tokenizer: Any, temperature: float, top_p: float) -> GenerationConfig:

@@ -65,23 +65,13 @@ def write_report(
     if len(set(names)) < len(names):
         raise InputError(f"Two results have the same name ({', '.join(names)}); give each student its own name.")
     folder = make_folder(out)
-    comparisons = compare_all(results)
     context = {
         "title": title or _title(problems),
-        "headline": summary.headline(results, comparisons),
-        "second_line": summary.second_line(comparisons),
-        "names": names,
-        "rows": summary.score_rows(results),
-        "match_rows": summary.match_rows(results),
-        "comparisons": comparisons,
-        "count_rows": summary.count_rows(results),
-        "cost_rows": summary.cost_rows(results),
-        "detail_rows": summary.detail_rows(results),
         "source_header": HEADER,
         "source_rows": [row.cells() for row in source_rows(results, problems)] if _several_sources(problems) else [],
-        "plots": result_plots(results),
         "charts": curve_charts(curves or {}, names),
         "facts": describe(problems, settings, results),
+        **_numbers(results),
     }
     paths = {name: folder / name for name in ("report.html", "report.md", "results.json", "samples.jsonl")}
     write_text(paths["samples.jsonl"], "".join(sample_lines(results, problems)))
@@ -91,6 +81,23 @@ def write_report(
         paths["report.html"], _html(context, results, problems, [TokenExample.coerce(e) for e in examples or ()])
     )
     return paths
+
+
+def _numbers(results: Sequence[EvaluationResult]) -> dict[str, Any]:
+    """The headline, tables and plots of the results."""
+    comparisons = compare_all(results)
+    return {
+        "headline": summary.headline(results, comparisons),
+        "second_line": summary.second_line(comparisons),
+        "names": [result.name for result in results],
+        "rows": summary.score_rows(results),
+        "match_rows": summary.match_rows(results),
+        "comparisons": comparisons,
+        "count_rows": summary.count_rows(results),
+        "cost_rows": summary.cost_rows(results),
+        "detail_rows": summary.detail_rows(results),
+        "plots": result_plots(results),
+    }
 
 
 def describe(

@@ -231,25 +231,26 @@ def score_completions(
     parsed = parse_flags(codes, language)
     records = tuple(
         SampleRecord(
-            problem_id=owners[i].id,
-            sample=numbers[i],
-            completion=sample.text,
-            code=codes[i],
-            extraction=extractions[i].status,
-            verdict=verdicts[i],
-            parses=parsed[i],
+            owners[i].id,
+            numbers[i],
+            sample.text,
+            codes[i],
+            extractions[i].status,
+            verdicts[i],
+            parsed[i],
             syntax=per_sample["syntax"][i],
             dataflow=per_sample["dataflow"][i],
-            tokens=sample.tokens,
-            reads=sample.reads,
-            finish_reason=sample.finish_reason,
-            seconds=sample.seconds,
+            **_known(sample),
         )
         for i, sample in enumerate(samples)
     )
-    return EvaluationResult(
-        name, records, scores, bits_per_byte, time.perf_counter() - start, limits=_limits_in_force(limits)
-    )
+    seconds = time.perf_counter() - start
+    return EvaluationResult(name, records, scores, bits_per_byte, seconds, limits=_limits_in_force(limits))
+
+
+def _known(sample: Sample) -> dict[str, Any]:
+    """What a sample knows beside its text."""
+    return {key: value for key, value in dataclasses.asdict(sample).items() if key != "text"}
 
 
 def _flat_samples(
