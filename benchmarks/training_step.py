@@ -2,7 +2,8 @@
 
     python -m benchmarks.training_step [--json rows.json] [--rounds 2]
 
-Each run is a process of its own (peak resident memory is a property of a process); the two arms take turns.
+Each arm is a process of its own (peak resident memory is a property of a process). The two take turns step by step, on
+the same batches, and the ratio is the median of the ratios of the steps: a load that comes and goes hits both.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import time
 from pathlib import Path
 
 SIZES = {"10M": (256, 8), "100M": (768, 12)}  # width, layers; vocabulary of 8,192
-STEPS, WARM_UP, BATCH, LENGTH = 8, 2, 4, 256
+STEPS, WARM_UP, BATCH, LENGTH = 14, 2, 4, 256
 ALL_ON = {
     "structure_weight": 0.5,
     "dataflow_coef": 0.03,
@@ -31,8 +32,8 @@ ALL_ON = {
 }
 
 
-def run_arm(arm: str, size: str) -> dict[str, float]:
-    """Train one arm for a few steps; median seconds a step after the warm-up, and peak resident megabytes."""
+def run_arm(arm: str, size: str) -> None:
+    """Train one arm, one step for each line on standard input; writes its seconds, at the end its peak megabytes."""
     import torch
     from datasets import Dataset
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -70,11 +71,19 @@ def run_arm(arm: str, size: str) -> dict[str, float]:
         )
     )  # fmt: skip
 
-    class Clock(TrainerCallback):
-        marks: list[float] = []
+    class Turns(TrainerCallback):
+        """A step lasts from the word to go until its end: loading of its batch included."""
+
+        def on_train_begin(self, *args, **kwargs):
+            self.wait()
 
         def on_step_end(self, *args, **kwargs):
-            self.marks.append(time.perf_counter())
+            print(f"step {time.perf_counter() - self.began}", flush=True)
+            self.wait()
+
+        def wait(self):
+            sys.stdin.readline()
+            self.began = time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder:
         shared = dict(
@@ -83,40 +92,59 @@ def run_arm(arm: str, size: str) -> dict[str, float]:
             logging_strategy="no",
         )  # fmt: skip
         pieces = dict(
-            model=student, train_dataset=Dataset.from_list(rows), processing_class=tokenizer, callbacks=[Clock()]
+            model=student, train_dataset=Dataset.from_list(rows), processing_class=tokenizer, callbacks=[Turns()]
         )
         if arm == "all":
             StructureAwareTrainer(args=StructureAwareConfig(**shared, **ALL_ON), **pieces).train()
         else:
             SFTTrainer(args=SFTConfig(**shared), **pieces).train()
-    gaps = [after - before for before, after in zip(Clock.marks[WARM_UP:], Clock.marks[WARM_UP + 1 :], strict=False)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": statistics.median(gaps), "megabytes": peak}
+    print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}", flush=True)
+
+
+def start_arm(arm: str, size: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "benchmarks.training_step", "--arm", arm, "--size", size]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    )
+
+
+def answer(process: subprocess.Popen, key: str) -> float:
+    """Tell an arm to go on, and wait for its next `key`."""
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    for line in process.stdout:
+        if line.startswith(f"{key} "):
+            return float(line.split()[1])
+    raise RuntimeError(f"an arm ended with {process.wait()} before it said its {key}")
+
+
+def run_pair(size: str) -> tuple[list[float], float]:
+    """Ratios of the step times, ours over SFTTrainer's, and of the peak memory."""
+    arms = {arm: start_arm(arm, size) for arm in ("sft", "all")}
+    ratios = []
+    for step in range(STEPS):
+        order = list(arms) if step % 2 else list(arms)[::-1]
+        seconds = {arm: answer(arms[arm], "step") for arm in order}
+        if step >= WARM_UP:
+            ratios.append(seconds["all"] / seconds["sft"])
+    peaks = {arm: answer(process, "peak") for arm, process in arms.items()}
+    for process in arms.values():
+        process.communicate()
+    return ratios, peaks["all"] / peaks["sft"]
 
 
 def compare(size: str, rounds: int) -> list[dict]:
-    """Both arms in turn, each in its own process."""
-    found: dict[str, list[dict]] = {"sft": [], "all": []}
-    for _ in range(rounds):
-        for arm, runs in found.items():
-            command = [sys.executable, "-m", "benchmarks.training_step", "--arm", arm, "--size", size]
-            done = subprocess.run(
-                command, check=True, capture_output=True, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"}
-            )
-            runs.append(json.loads(done.stdout.splitlines()[-1]))
-    rows = []
-    for key, what, aim in (("seconds", "step time", "<= 1.10x"), ("megabytes", "peak memory", "<= 1.05x")):
-        ours, theirs = (min(run[key] for run in found[arm]) for arm in ("all", "sft"))
-        print(f"{size} {what}: all objectives {ours:.3f}, SFTTrainer {theirs:.3f}, ratio {ours / theirs:.3f}")
-        rows.append(
-            {
-                "what": f"{what}, {size} parameters, all objectives",
-                "peer": "SFTTrainer",
-                "aim": aim,
-                "ratio": ours / theirs,
-            }
-        )
-    return rows
+    """Rows of the table: step time and peak memory."""
+    pairs = [run_pair(size) for _ in range(rounds)]
+    steps = sorted(ratio for ratios, _ in pairs for ratio in ratios)
+    spread = f"quartiles {steps[len(steps) // 4]:.3f} to {steps[3 * len(steps) // 4]:.3f} of {len(steps)} steps"
+    time_ratio, memory_ratio = statistics.median(steps), statistics.median(peak for _, peak in pairs)
+    print(f"{size} step time: ratio {time_ratio:.3f} ({spread}); peak memory: ratio {memory_ratio:.3f}")
+    return [
+        {"what": f"{what}, {size} parameters, all objectives", "peer": "SFTTrainer", "aim": aim, "ratio": ratio}
+        for what, aim, ratio in (("step time", "<= 1.10x", time_ratio), ("peak memory", "<= 1.05x", memory_ratio))
+    ]
 
 
 def main() -> None:
@@ -127,7 +155,7 @@ def main() -> None:
     parser.add_argument("--size", choices=list(SIZES))
     options = parser.parse_args()
     if options.arm:
-        print(json.dumps(run_arm(options.arm, options.size or "10M")))
+        run_arm(options.arm, options.size or "10M")
         return
     rows = [row for size in ([options.size] if options.size else SIZES) for row in compare(size, options.rounds)]
     if options.json:
