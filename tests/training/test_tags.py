@@ -27,7 +27,7 @@ def example_of(token):
 
 
 def dataset():
-    """Token ids that each occur once; the first third of each example is its prompt; a column that nobody asked for."""
+    """Token ids that each occur once; the first third of each example is its prompt; and a column too many."""
     rows, start = [], FIRST_ID
     for number, length in enumerate(LENGTHS):
         ids = list(range(start, start + length))
