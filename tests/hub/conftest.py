@@ -31,12 +31,12 @@ class LoopbackHub:
     def publish(self, *args: Any, token: str | None = WRITE, **extra: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", "from hf_structdistill.cli import main; main()", "publish", *map(str, args)]
         env = self.environment(token, **extra)
-        return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
 
     def python(self, code: str, token: str | None = WRITE, **extra: str) -> str:
         """Run `code` as a client; its output."""
         env = self.environment(token, **extra)
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=180)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, timeout=600)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_structdistill.errors import InputError
@@ -86,7 +86,6 @@ blocks = st.lists(
             "````md\n",
             "## C\n",
             "~~~\n",
-            "---\n",
             " \n",
         ]
     ),
@@ -94,6 +93,7 @@ blocks = st.lists(
 ).map("".join)
 
 
+@settings(deadline=None)
 @given(existing=blocks, ours=blocks, newer=blocks)
 def test_twice_is_as_once(existing, ours, newer):
     once = merge_cards(existing, ours)
