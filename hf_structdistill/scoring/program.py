@@ -12,7 +12,7 @@ from ..structure.languages import Language, get_language
 from ..structure.tree import unwalked
 from . import strict
 from .codexglue.dataflow import published_dataflow
-from .codexglue.flows import PublishedFlows, matched_flows
+from .codexglue.flows import NO_FLOWS, PublishedFlows, matched_flows
 from .codexglue.rules import rules_of
 from .codexglue.trees import flatten
 from .keywords import KEYWORDS
@@ -43,7 +43,7 @@ class Program:
     items: dict[str, dict]
     has_error: bool
     cleaned: str
-    flows: PublishedFlows = field(default_factory=PublishedFlows)
+    flows: PublishedFlows = NO_FLOWS
     tokens: list[str] = field(default_factory=list)
 
 
@@ -90,7 +90,7 @@ class Analyser:
     def _published(self, source: str) -> Program:
         wanted = "dataflow" in self.metrics
         tree = flatten(source, self.language, self._numbers, rules_of(self.language))
-        flows = published_dataflow(tree, self.language) if wanted else PublishedFlows()
+        flows = published_dataflow(tree, self.language) if wanted else NO_FLOWS
         # cleaning can break what did parse (tabs), so the text as it was given decides
         broken = tree.has_error and (tree.text == source or not parses(source, language=self.language.name))
         return Program({"syntax": tree.subtrees}, broken, tree.text, flows)

@@ -95,6 +95,9 @@ class PublishedFlows:
         return loose, loose | fixed
 
 
+NO_FLOWS = PublishedFlows()
+
+
 def _slots(size: int) -> int:
     """Mask of the hash table that a set of this size has."""
     return 7 if size < 5 else 31 if size < 19 else 127

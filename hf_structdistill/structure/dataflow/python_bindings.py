@@ -247,6 +247,7 @@ def _delete(w: Walker, target: int, _: None) -> None:
     w.use(target)
     name = w.text(target)
     w.block.defs[name] = UNBOUND
+    w.deletes = True
     if name not in w.unit.declared:
         w.unit.defs.setdefault(name, [])
 

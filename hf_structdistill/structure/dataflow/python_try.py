@@ -84,6 +84,7 @@ def _end_handler(w: Walker, matched: list[int], after: Block) -> None:
             name = base_name(w, w.parts(target)[0]) if w.parts(target) else None
             if name is not None:
                 w.block.defs[w.text(name)] = UNBOUND
+                w.deletes = True
     flow(w.block, after)
 
 

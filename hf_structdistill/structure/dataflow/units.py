@@ -7,7 +7,7 @@ that point is known. A function runs later than that, so it also sees what is de
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .blocks import Block, blocks_before, reaching
 
@@ -26,17 +26,10 @@ class Frame:
         self.current: dict[str, int] = {}
 
 
-class Captured(NamedTuple):
-    """A use (or an escaping definition) inside a nested function, seen from an enclosing unit."""
-
-    occurrence: int
-    name: str
-    block: Block
-    """Block of the enclosing unit in which the function is created."""
-    after: int
-    """Occurrences of the enclosing unit from here on come after the creation."""
-    definition: int | None
-    """The definition that block already holds at that point."""
+Captured = tuple[int, str, Block, int, "int | None"]
+"""A use (or an escaping definition) inside a nested function, seen from an enclosing unit: (occurrence, name, block of
+the enclosing unit in which the function is created, first occurrence of the enclosing unit after the creation, the
+definition that block already holds at that point). A plain tuple, because there is one for every builtin called."""
 
 
 class Unit:
@@ -116,11 +109,20 @@ def close(walker: Walker, unit: Unit) -> None:
 
 def _settle_exposed(walker: Walker, unit: Unit) -> None:
     """Uses of the unit's own code that found no definition in their block."""
-    defs, declared, parent = unit.defs, unit.declared, unit.parent
+    defs, declared, parent, entry = unit.defs, unit.declared, unit.parent, unit.entry
     owners, reach, scope = walker.owners, walker.reach, unit.scope
     for occurrence, name, block in unit.exposed:
         if name in defs and name not in declared:
             owners[occurrence] = scope
+            definitions = defs[name]
+            if (
+                len(definitions) == 1
+                and definitions[0][1] is entry is not block
+                and block.preds
+                and not walker.deletes
+            ):
+                reach[occurrence] = definitions[0][0]  # say a parameter: bound before any branch, and never again
+                continue
             reach[occurrence], unbound = reaching(block, name)
             if unbound and unit.is_class:  # a class body falls back on the module, not on enclosing functions
                 _use_global(walker, unit, occurrence, name)
@@ -141,25 +143,25 @@ def _settle_exposed(walker: Walker, unit: Unit) -> None:
 
 def _settle_captured(walker: Walker, unit: Unit, floats: dict[str, list[int]]) -> None:
     """Uses inside functions created here: what reached the creation, and what is defined after it."""
-    for use in unit.captured:
-        name = use.name
-        if unit.is_class or name not in unit.defs or name in unit.declared:
+    defs = unit.defs
+    for occurrence, name, block, after, definition in unit.captured:
+        if unit.is_class or name not in defs or name in unit.declared:
             if unit.parent is not None:
                 if unit.declared.get(name) and not unit.is_class:
-                    _use_global(walker, unit, use.occurrence, name)
+                    _use_global(walker, unit, occurrence, name)
                 else:
-                    _capture(walker, unit.parent, use.occurrence, name)
+                    _capture(walker, unit.parent, occurrence, name)
             continue
-        walker.owners[use.occurrence] = unit.scope
-        found = {use.definition} if use.definition is not None else set(reaching(use.block, name)[0])
-        definitions = unit.defs[name]
+        walker.owners[occurrence] = unit.scope
+        found = {definition} if definition is not None else set(reaching(block, name)[0])
+        definitions = defs[name]
         if len(definitions) > len(found):
-            for definition, block in definitions:
-                if definition not in found and unit.may_precede(use.block, use.after, block, definition):
-                    found.add(definition)
+            for made, where in definitions:
+                if made not in found and unit.may_precede(block, after, where, made):
+                    found.add(made)
         found.discard(-1)
         found.update(floats.get(name, ()))
-        walker.add_reaching(use.occurrence, found)
+        walker.add_reaching(occurrence, found)
 
 
 def _settle_floating(walker: Walker, unit: Unit) -> dict[str, list[int]]:
@@ -170,19 +172,18 @@ def _settle_floating(walker: Walker, unit: Unit) -> dict[str, list[int]]:
     """
     floats: dict[str, list[int]] = {}
     own: dict[str, list[tuple[int, Block]]] = {}
-    for item in unit.floating:
-        name = item.name
+    for occurrence, name, block, after, _ in unit.floating:
         if unit.is_class or name not in unit.defs or name in unit.declared:
             if unit.parent is not None:
-                _float(walker, unit.parent, item.occurrence, name)
+                _float(walker, unit.parent, occurrence, name)
             continue
-        walker.owners[item.occurrence] = unit.scope
-        floats.setdefault(name, []).append(item.occurrence)
+        walker.owners[occurrence] = unit.scope
+        floats.setdefault(name, []).append(occurrence)
         if name not in own:
             own[name] = _uses_in(walker, unit, name)
-        for use, block in own[name]:
-            if unit.may_precede(item.block, item.after, block, use):
-                walker.pending.append((use, item.occurrence))
+        for use, where in own[name]:
+            if unit.may_precede(block, after, where, use):
+                walker.pending.append((use, occurrence))
     return floats
 
 
@@ -226,7 +227,7 @@ def _capture(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
                 walker.add_reaching(occurrence, (frame.current[name],))
             return
     block = unit.block
-    unit.captured.append(Captured(occurrence, name, block, len(walker.nodes), block.defs.get(name)))
+    unit.captured.append((occurrence, name, block, len(walker.nodes), block.defs.get(name)))
 
 
 def _use_global(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
@@ -236,7 +237,7 @@ def _use_global(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
         _use_in(walker, module, occurrence, name)
     elif unit is not module:
         block = module.block
-        module.captured.append(Captured(occurrence, name, block, len(walker.nodes), block.defs.get(name)))
+        module.captured.append((occurrence, name, block, len(walker.nodes), block.defs.get(name)))
 
 
 def _escape(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
@@ -250,4 +251,4 @@ def _float(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
         if name in frame.bound:
             walker.owners[occurrence] = frame.scope
             return
-    unit.floating.append(Captured(occurrence, name, unit.block, len(walker.nodes), None))
+    unit.floating.append((occurrence, name, unit.block, len(walker.nodes), None))

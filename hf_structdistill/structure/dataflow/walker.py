@@ -71,6 +71,8 @@ class Walker:
         self.forks: list[Block] = []
         """For each open condition or loop, inner last, the state where it is false or done."""
         self.in_finally = False
+        self.deletes = False
+        """Whether some definition ends without another (del, the end of `except ... as`)."""
         self._by_name: dict[str, list[int]] = {}
         self._indexed = -1
         self.walrus_nodes: set[int] = set()
