@@ -18,7 +18,7 @@ from ._evaluate_run import Completed
 from ._progress import stage_progress
 
 KEPT_SETTINGS = ("prompt", "sampling", "generated_by", "load_in_4bit", "samples_files")
-KEPT_FACTS = ("model", "revision", "fingerprint", "prompt_format")
+KEPT_FACTS = ("model", "revision", "fingerprint", "prompt_format", "prompt", "sampling")
 
 
 def load_benchmark(benchmark: str, path: Path | None, split: str, limit: int | None) -> list[Problem]:
@@ -29,34 +29,41 @@ def load_benchmark(benchmark: str, path: Path | None, split: str, limit: int | N
 
 
 def read_students(source: str, problems: list[Problem], *, first_only: bool) -> dict[str, Completed]:
-    """Students of a samples file, given as FILE or NAME=FILE."""
+    """Students of a samples file, given as FILE or NAME=FILE; a folder of results also says how they were made."""
     name, equals, path = source.partition("=")
     if not equals or Path(source).exists():
         name, path = "", source
     sets = read_samples(Path(path), problems, name=name or None, first_only=first_only)
-    return {found.name: _answered(found, problems) for found in sets}
+    before = _earlier_results(Path(path)) if Path(path).is_dir() else {}
+    made = {key: before[key] for key in ("prompt", "sampling") if key in before}
+    entries = _entries(before)
+    if name and len(entries) == len(sets) == 1:
+        entries = {name: next(iter(entries.values()))}
+    return {found.name: _answered(found, problems, entries.get(found.name, {}), made) for found in sets}
 
 
 def rescored_students(folder: Path, problems: list[Problem]) -> tuple[dict[str, Completed], dict[str, Any]]:
     """What an earlier run left in `folder`: its students, and the settings it wrote down."""
-    try:
-        before = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        entries = {entry["name"]: entry for entry in before["models"]}
-    except FileNotFoundError:
-        before, entries = {}, {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"'{folder / 'results.json'}' is no results.json ({type(error).__name__}: {error})."
-        ) from None
-    students = {}
-    for found in read_samples(folder, problems):
-        entry = entries.get(found.name, {})
-        students[found.name] = dataclasses.replace(
-            _answered(found, problems),
-            bits=entry.get("bits_per_byte"),
-            facts={key: entry[key] for key in KEPT_FACTS if key in entry},
-        )
+    before = _earlier_results(folder)
+    entries = _entries(before)
+    found = read_samples(folder, problems)
+    students = {one.name: _answered(one, problems, entries.get(one.name, {})) for one in found}
     return students, {key: before[key] for key in KEPT_SETTINGS if key in before}
+
+
+def _earlier_results(folder: Path) -> dict[str, Any]:
+    """The results.json of `folder`, empty where there is none."""
+    path = folder / "results.json"
+    try:
+        return {"models": [], **json.loads(path.read_text(encoding="utf-8"))}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"'{path}' cannot be read ({type(error).__name__}: {error}); remove it.") from None
+
+
+def _entries(before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {str(entry.get("name")): entry for entry in before.get("models", ()) if isinstance(entry, dict)}
 
 
 def together(students: Mapping[str, Completed], more: Mapping[str, Completed]) -> dict[str, Completed]:
@@ -67,12 +74,23 @@ def together(students: Mapping[str, Completed], more: Mapping[str, Completed]) -
     return {**students, **more}
 
 
-def _answered(found: SampleSet, problems: list[Problem]) -> Completed:
-    """A problem without a sample is left out of that student's score, and said so."""
-    kept = [i for i, entry in enumerate(found.samples) if entry]
+def _answered(
+    found: SampleSet, problems: list[Problem], entry: Mapping[str, Any], made: Mapping[str, Any] | None = None
+) -> Completed:
+    """What a samples file has of a student. A problem without a sample is left out of its score, and said so.
+
+    Args:
+        entry: of the student in an earlier results.json. made: what else is known of its completions.
+    """
+    kept = [i for i, samples in enumerate(found.samples) if samples]
     if len(kept) < len(problems):
         typer.echo(f"{found.name}: {len(problems) - len(kept)} of {len(problems)} problems have no sample", err=True)
-    return Completed([problems[i] for i in kept], [found.samples[i] for i in kept])
+    return Completed(
+        [problems[i] for i in kept],
+        [found.samples[i] for i in kept],
+        entry.get("bits_per_byte"),
+        {**{key: entry[key] for key in KEPT_FACTS if key in entry}, **(made or {})},
+    )
 
 
 def report(

@@ -6,22 +6,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .compare import Comparison, compare_results
+    from .compare import Comparison, compare_all, compare_results
+    from .completion import Sample
     from .examples import TokenExample, token_example
     from .generate import generate_completions, load_student
     from .likelihood import bits_per_byte
     from .report import results_summary, write_report
     from .results import EvaluationResult, SampleRecord, score_completions
+    from .sample_files import read_samples
 
 _HOMES = {
     "Comparison": ".compare",
     "EvaluationResult": ".results",
+    "Sample": ".completion",
     "SampleRecord": ".results",
     "TokenExample": ".examples",
     "bits_per_byte": ".likelihood",
+    "compare_all": ".compare",
     "compare_results": ".compare",
     "generate_completions": ".generate",
     "load_student": ".generate",
+    "read_samples": ".sample_files",
     "results_summary": ".report",
     "score_completions": ".results",
     "token_example": ".examples",
@@ -31,12 +36,15 @@ _HOMES = {
 __all__ = [
     "Comparison",
     "EvaluationResult",
+    "Sample",
     "SampleRecord",
     "TokenExample",
     "bits_per_byte",
+    "compare_all",
     "compare_results",
     "generate_completions",
     "load_student",
+    "read_samples",
     "results_summary",
     "score_completions",
     "token_example",

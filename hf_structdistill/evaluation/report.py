@@ -70,7 +70,7 @@ def write_report(
         "source_header": HEADER,
         "source_rows": [row.cells() for row in source_rows(results, problems)] if _several_sources(problems) else [],
         "charts": curve_charts(curves or {}, names),
-        "facts": describe(problems, settings, results),
+        "facts": {**describe(problems, settings, results), **_student_facts(results)},
         **_numbers(results),
     }
     paths = {name: folder / name for name in ("report.html", "report.md", "results.json", "samples.jsonl")}
@@ -198,6 +198,18 @@ def _markdown(context: Mapping[str, Any], results: Sequence[EvaluationResult], p
     return environment.get_template("report.md.jinja").render(
         **context, listed=[listing(problem, results, marked=False) for problem in problems]
     )
+
+
+def _student_facts(results: Sequence[EvaluationResult]) -> dict[str, dict[str, Any]]:
+    """What is known of each student, as one entry each; a nested fact under its parts' names."""
+    shown = {}
+    for result in results:
+        flat: dict[str, Any] = {}
+        for key, value in result.facts.items():
+            flat.update(value if isinstance(value, Mapping) else {key: value})
+        if flat:
+            shown[result.name] = flat
+    return shown
 
 
 def _several_sources(problems: Sequence[Problem]) -> bool:

@@ -195,6 +195,14 @@ def test_what_is_there_is_scored_again(run, benchmark_file, good_student, tmp_pa
     for entry in (before["models"][0], after["models"][0]):
         del entry["scoring_seconds"], entry["limits"]
     assert after["models"] == before["models"]
+    run("--benchmark", benchmark_file, "--samples", f"renamed={out}", "--out", tmp_path / "other")
+    (model,) = results(tmp_path / "other")["models"]
+    assert (model["name"], model["bits_per_byte"]) == ("renamed", before["models"][0]["bits_per_byte"])
+    assert model["prompt"] == before["prompt"]
+    assert model["fingerprint"] in (tmp_path / "other" / "report.md").read_text()
+    (out / "results.json").write_text("{")
+    with pytest.raises(InputError, match=r"results.json' cannot be read \(JSONDecodeError"):
+        run(*options, "--rescore")
     with pytest.raises(InputError, match="generates nothing"):
         run(*options, "--rescore", "--model", good_student)
     with pytest.raises(InputError, match=r"samples.jsonl' could not be read"):
