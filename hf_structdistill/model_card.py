@@ -83,7 +83,7 @@ def write_student_card(
     hub_base = base_model if base_model and is_hub_id(base_model) else None
     is_adapter = (folder / "adapter_config.json").is_file()
     models = [(facts, _model_entry(facts, result_name or name)) for facts in evaluations]
-    has_curves = bool(curves) and draw_curves(curves or {}, folder / CURVES_FILE)
+    has_curves = _has_curves(folder, curves or {})
     described = [_describe_objective(objective) for objective in objectives]
     if hyperparameters is not None and not isinstance(hyperparameters, Mapping):
         hyperparameters = changed_settings(hyperparameters)
@@ -132,6 +132,14 @@ def write_student_card(
     path.write_text(text, encoding="utf-8")
     _write_eval_results(folder, models)
     return path
+
+
+def _has_curves(folder: Path, curves: Mapping[str, Any]) -> bool:
+    """Draw the curves, unless the picture in `folder` shows them already: a card is written at every checkpoint."""
+    drawn = read_card_facts(folder).get("curves") if (folder / CURVES_FILE).is_file() else None
+    if not curves or (drawn is not None and drawn == json.loads(json.dumps(curves))):
+        return bool(curves)
+    return draw_curves(curves, folder / CURVES_FILE)
 
 
 def read_card_facts(folder: str | Path) -> dict[str, Any]:
@@ -231,7 +239,7 @@ def draw_curves(curves: Mapping[str, Any], path: Path) -> bool:
         return False
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.6 * columns, 2.5 * rows), layout="constrained", dpi=110)
+    figure = Figure(figsize=(3.6 * columns, 2.5 * rows), dpi=110)
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, (component, lines) in zip(axes, panels.items(), strict=False):
@@ -245,6 +253,8 @@ def draw_curves(curves: Mapping[str, Any], path: Path) -> bool:
             axis.legend(fontsize=7, frameon=False)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
+    inch = {"left": 0.6 / (3.6 * columns), "bottom": 0.5 / (2.5 * rows), "top": 1 - 0.3 / (2.5 * rows)}
+    figure.subplots_adjust(right=1 - 0.15 / (3.6 * columns), wspace=0.24, hspace=0.42, **inch)
     figure.savefig(path, metadata={"Software": None})
     return True
 

@@ -242,9 +242,9 @@ def _published_files(student: StudentFiles, facts: Mapping[str, Any], scratch: P
     """The files, with a card and an adapter configuration written for readers elsewhere."""
     place = scratch / "card"
     place.mkdir()
-    for name in (ADAPTER_CONFIG, CONFIG):
-        if name in student.files:
-            (place / name).write_bytes(student.files[name].read_bytes())
+    for name in (ADAPTER_CONFIG, CONFIG, CURVES_FILE, FACTS_FILE):  # what the card is made from
+        if (student.folder / name).is_file():
+            (place / name).write_bytes((student.folder / name).read_bytes())
     write_student_card(place, **facts)
     (place / FACTS_FILE).unlink()
     if student.is_adapter:

@@ -99,13 +99,13 @@ class PushesToHub:
             trainer.push_in_progress = PushInProgress(jobs)
 
     def _push_jobs(self, checkpoint_folder: str) -> list[Any]:
-        # copied, as Trainer does: the checkpoint may be rotated away while its upload is under way
+        # copied, as Trainer does: the checkpoint may be rotated away while its upload is under way. SFTTrainer has
+        # written the card before the checkpoint.
         for name, path in select_student_files(checkpoint_folder).files.items():
             if name != CARD:
                 target = Path(self.args.output_dir, name)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-        self.create_model_card()  # type: ignore[attr-defined]
         message = f"Training in progress, step {self.state.global_step}"
         api = sign_in(self.args.hub_token)
         jobs: list[Any] = [self._publish_in_background(api, self.args.output_dir, message, self.args.hub_revision)]

@@ -16,10 +16,10 @@ from hf_structdistill.hub.students import publish_student
 from tests.training import tiny
 
 def push(folder, repo, strategy, **pieces):
-    settings = tiny.settings(folder, max_steps=2, save_strategy="steps", save_steps=1, **tiny.ALL_ON)
+    settings = tiny.settings(folder, max_steps=2, save_strategy="steps", save_steps=1)
     trainer = StructureAwareTrainer(
         args=StructureAwareConfig(push_to_hub=True, hub_strategy=strategy, hub_model_id=repo, **settings),
-        train_dataset=tiny.dataset(columns=tiny.WITH_REJECTED),
+        train_dataset=tiny.dataset(4),
         processing_class=tiny.tokenizer(),
         **pieces,
     )
