@@ -30,7 +30,8 @@ OVERLOADED = (429, 503)
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504)
 LONGEST_WAIT = 120.0  # seconds, also where an endpoint asks for more
 GROUP_SECONDS = 0.05  # replies of that long share one write to the disk
-PROCESS_CONCURRENCY, PROCESS_REQUESTS = 32, 256  # requests in flight, and in all, from which a process pays
+PROCESS_CONCURRENCY = 32  # requests in flight from which another process pays
+PROCESS_REQUESTS = 1024  # for each process: starting one costs as much CPU time as half of them
 LONGEST_REASON = 400  # characters of an endpoint's complaint
 CHARACTERS_PER_TOKEN = 3  # low on purpose: what a prompt may cost at most, before the endpoint has counted
 
@@ -62,7 +63,7 @@ class InferenceTeacher:
         timeout: seconds for one call.
         budget: stops before it would be exceeded; what is then not asked is told as refused.
         processes: that share the asking; by default one for each 32 requests in flight, up to the cores there are,
-            once there are enough requests. Under a limited budget it is one.
+            once there are a thousand requests for each. Under a limited budget it is one.
 
     Raises:
         InputError: unknown recipe; on asking: the endpoint does not know the model, or refuses the token.

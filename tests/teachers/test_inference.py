@@ -176,7 +176,7 @@ def test_a_process_that_asks_hands_over_why_it_ended(processes, server, tmp_path
 
 def test_how_many_processes_ask():
     assert InferenceTeacher("m/m", concurrency=31)._processes(10_000) == 1
-    assert InferenceTeacher("m/m", concurrency=64)._processes(100) == 1
+    assert InferenceTeacher("m/m", concurrency=64)._processes(2_000) == 1
     assert InferenceTeacher("m/m", concurrency=64, processes=4)._processes(100) == 4
     limited = InferenceTeacher("m/m", concurrency=64, processes=4, budget=Budget(max_cost=1.0))
     assert limited._processes(10_000) == 1  # it is kept in one place
