@@ -1,11 +1,13 @@
 """codexglue mode equals codebleu 0.7.0: syntax exactly, data flow exactly or within its range over hash seeds."""
 
+import random
 import re
+import tokenize
 
 import pytest
 
 from hf_structdistill.scoring import codebleu, dataflow_match, score_pairs, syntax_match
-from hf_structdistill.scoring.codexglue.clean import clean, is_clean
+from hf_structdistill.scoring.codexglue.clean import _rewrite_lines, _rewrite_python, clean, is_clean
 
 from .mutants import mutants
 from .snippets import SNIPPETS
@@ -151,3 +153,44 @@ def test_deeply_nested_loops_end():
 def test_deep_expressions_do_not_recurse():
     program = "x = " + "(" * 5000 + "y" + ")" * 5000
     assert score_pairs([program], [program], mode="codexglue")["syntax"]["syntax_match"] == 1.0
+
+
+PIECES = [
+    *"():[]{}'\"#;$!",
+    "\t",
+    "  ",
+    "\n",
+    "\n\t",
+    "\n \t",
+    "\n    ",
+    "\r\n",
+    "\\\n",
+    "# c\r\n",
+    "!=",
+    "1a",
+    "0",
+    "f'",
+]
+
+
+def test_cleaning_by_lines_equals_the_tokenizer(seed_programs):
+    """Whatever the line-by-line rewrite takes on, it does as the tokenizer does, but for blank lines."""
+    generator, programs = random.Random(0), [row["solution"] for row in seed_programs]
+    taken = 0
+    for n in range(4000):
+        source = programs[n % len(programs)]
+        for _ in range(generator.randrange(3)):
+            start = generator.randrange(len(source))
+            source = source[:start] + generator.choice(PIECES) + source[start + generator.randrange(4) :]
+        try:
+            expected = _rewrite_python(source)
+        except (tokenize.TokenError, SyntaxError):
+            expected = source
+        if clean_lines(expected) != (found := clean_lines(clean(source, "python"))):
+            raise AssertionError((source, found, expected))
+        taken += _rewrite_lines(source) is not None
+    assert taken > 1000
+
+
+def clean_lines(text):
+    return [line for line in text.split("\n") if line.strip()]
