@@ -67,7 +67,7 @@ class TransformerEncoder:
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
             model = AutoModel.from_pretrained(name, revision=revision, dtype=torch.float32)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, ImportError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
                 f"The encoder '{name}' could not be loaded ({reason}). Expected the id of a model on the Hub, such as "

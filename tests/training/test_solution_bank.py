@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, T5Config, T5Model
 
 from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
 from hf_structdistill.code_encoders import load_encoder
@@ -57,6 +57,22 @@ def test_vectors_are_means_over_the_tokens_of_the_code(encoder_folder, encoder):
         np.testing.assert_allclose(vector, expected, rtol=1e-4, atol=1e-5)
         windows.append(number)
     assert windows[0] == 1 < windows[2], "the long program takes several windows"
+
+
+def test_of_an_encoder_decoder_the_encoder(tmp_path, encoder_folder):
+    """As CodeT5 is one."""
+    tokenizer = AutoTokenizer.from_pretrained(encoder_folder)
+    tokenizer.save_pretrained(tmp_path)
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, pad_token_id=1
+    )
+    model = T5Model(config).eval()
+    model.save_pretrained(tmp_path)
+    (vector,) = load_encoder(str(tmp_path)).encode(CODES[:1])
+    ids = tokenizer(CODES[0], return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        expected = model.get_encoder()(ids).last_hidden_state[0, 1:-1].mean(0)
+    np.testing.assert_allclose(vector, expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_a_bank_has_each_program_once_centred_and_of_norm_1(encoder):
