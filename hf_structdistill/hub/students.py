@@ -259,5 +259,4 @@ def _published_files(student: StudentFiles, facts: Mapping[str, Any], scratch: P
         settings.pop("_name_or_path", None)
         (place / CONFIG).write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     own = {path.relative_to(place).as_posix(): path for path in place.rglob("*") if path.is_file()}
-    kept = {name: path for name, path in student.files.items() if name != CARD and not name.startswith(RESULTS_FOLDER)}
-    return {**kept, **own}
+    return {**student.files, **own}

@@ -1,5 +1,6 @@
 """`structdistill publish` against the loopback Hub: one commit, again nothing, and every failure on the way there."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from ..training.test_model_card import evaluation
 from .conftest import OTHER, READ, WRITE
 
 COMMIT = r"/commit/main$"
@@ -220,3 +222,13 @@ def test_traces_folder(hub, traces, tmp_path):
     assert stored["private"] and not [path for path in stored["files"] if "journal" in path]
     assert 'load_dataset("me/traces", "sft", split="train")' in hub.read("dataset", "me/traces", "README.md")
     one_line(hub.publish("traces", tmp_path, "--repo", "me/x"), "README.md")
+
+
+def test_results_go_into_the_card_and_beside_it(hub, student, tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps(evaluation()))
+    good(hub.publish("student", student, "--repo", "me/evaluated", "--results", tmp_path / "results.json"))
+    card = hub.read("model", "me/evaluated", "README.md")
+    assert "model-index:" in card and "| pass@1 | 30.0% | 25.0% |" in card
+    assert "id: google-research-datasets/mbpp" in hub.read("model", "me/evaluated", ".eval_results/mbpp.yaml")
+    (tmp_path / "other.json").write_text("{}")
+    one_line(hub.publish("student", student, "--repo", "me/x", "--results", tmp_path / "other.json"), "results.json")
