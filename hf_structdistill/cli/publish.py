@@ -57,7 +57,7 @@ def student(
     from ..hub.students import publish_student, select_student_files
 
     select_student_files(folder)  # what is wrong here is said before anybody signs in
-    evaluations = [_read_results(path) for path in results or ()]
+    evaluations = [_read_results(path, result_name) for path in results or ()]
     api = _sign_in(token_from_env)
     _report(
         publish_student(
@@ -110,13 +110,16 @@ def _sign_in(token_from_env: str | None) -> Any:
     return sign_in(token_from_env=token_from_env)
 
 
-def _read_results(path: Path) -> dict[str, Any]:
+def _read_results(path: Path, result_name: str | None) -> dict[str, Any]:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"Expected a results.json of `structdistill evaluate` at '{path}': {error}") from error
     if not isinstance(facts, dict) or not {"benchmark", "models"} <= set(facts):
         raise InputError(f"'{path}' has no benchmark and models; expected a results.json of `structdistill evaluate`.")
+    names = [str(model["name"]) for model in facts["models"]]
+    if result_name is not None and result_name not in names:
+        raise InputError(f"Expected --result-name among {', '.join(names)} of '{path}', found '{result_name}'.")
     return facts
 
 

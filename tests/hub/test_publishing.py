@@ -232,3 +232,5 @@ def test_results_go_into_the_card_and_beside_it(hub, student, tmp_path):
     assert "id: google-research-datasets/mbpp" in hub.read("model", "me/evaluated", ".eval_results/mbpp.yaml")
     (tmp_path / "other.json").write_text("{}")
     one_line(hub.publish("student", student, "--repo", "me/x", "--results", tmp_path / "other.json"), "results.json")
+    unknown = ("--results", tmp_path / "results.json", "--result-name", "nobody")
+    one_line(hub.publish("student", student, "--repo", "me/x", *unknown), "plain, student", "nobody")
