@@ -18,10 +18,11 @@ TESTS = Path(__file__).resolve().parents[1]
 def target() -> Callable[[bytes], None]:
     """The function that fails on a broken promise. What it needs is imported here, so that atheris instruments it."""
     sys.path[:0] = [str(TESTS / "structure"), str(TESTS.parent)]
-    import hf_structdistill.structure.dataflow.python  # noqa: F401  (imported on first use otherwise)
-    from hf_structdistill.scoring import MODES, score_pairs
     from invariants import check_anything
     from test_robustness import PROGRAM
+
+    import hf_structdistill.structure.dataflow.python  # noqa: F401  (imported on first use otherwise)
+    from hf_structdistill.scoring import MODES, score_pairs
 
     def one_input(data: bytes) -> None:
         check_anything(data)
