@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .base import ForwardState, LowRankProjection, Objective
+from .base import ForwardState, LowRankProjection, Objective, gather_states
 
 
 class EmbeddingCosine(Objective):
@@ -49,11 +49,15 @@ class EmbeddingCosine(Objective):
         starts, rows = state.batch["code_starts"][known], state.batch["bank_rows"][known]
         if starts.size(0) == 0:
             return state.zero()
-        segment_ids = state.batch["segment_ids"]
-        # (A, B, T): the code tokens of each example; A is the batch size, or the number of packed examples
-        own = segment_ids[starts[:, 0], starts[:, 1]]
-        member = (segment_ids.unsqueeze(0) == own.view(-1, 1, 1)) & state.batch["code_mask"].unsqueeze(0)
-        share = member.flatten(1).float() / member.flatten(1).sum(1, keepdim=True).clamp(min=1)
-        mean = share @ state.hidden_states.flatten(0, 1).float()  # (A, d)
+        segment_ids, number = state.batch["segment_ids"], starts.size(0)
+        # (B, T): which of the A examples a code token belongs to, -1 for none; only those states are read
+        slot = segment_ids.new_full((int(segment_ids.max()) + 1,), -1)
+        slot[segment_ids[starts[:, 0], starts[:, 1]]] = torch.arange(number, device=slot.device)
+        inside = state.batch["code_mask"] & (segment_ids >= 0)
+        example = slot[segment_ids.clamp(min=0)].masked_fill(~inside, -1)
+        cells = (example >= 0).nonzero(as_tuple=True)
+        states, example = gather_states(state.hidden_states, *cells), example[cells]
+        total = states.new_zeros(number, states.size(1)).index_add(0, example, states)
+        mean = total / torch.bincount(example, minlength=number).clamp(min=1).unsqueeze(1)  # (A, d)
         reference = self.bank[rows[:, 0].clamp(min=0)]
         return (1 - torch.nn.functional.cosine_similarity(self.project(mean), reference, dim=1)).sum()
