@@ -77,10 +77,11 @@ def run_training(script: ScriptArguments, config: StructureAwareConfig, model: M
     )
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model(config.output_dir)
-    trainer.create_model_card(dataset_name=None if os.path.exists(script.dataset_name) else script.dataset_name)
+    on_hub = None if os.path.exists(script.dataset_name) else script.dataset_name
+    trainer.create_model_card(dataset_name=on_hub)
     typer.echo(f"The student is in {config.output_dir}.")
     if config.push_to_hub:
-        trainer.push_to_hub()
+        trainer.push_to_hub(dataset_name=on_hub)
 
 
 def _use_bank(config: StructureAwareConfig, dataset_name: str) -> None:
