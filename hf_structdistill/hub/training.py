@@ -33,7 +33,13 @@ class PushesToHub:
     hub_model_id: str | None
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
-        """Create the repository, private where nothing else is said."""
+        """Create the repository, private where nothing else is said.
+
+        Raises:
+            InputError: no token that may write; said before a training, not after it.
+        """
+        if self.is_world_process_zero():  # type: ignore[attr-defined]
+            sign_in(token if token is not None else self.args.hub_token)
         if private is None and self.args.hub_private_repo is None:
             private = True
         super().init_hf_repo(token=token, private=private)  # type: ignore[misc]

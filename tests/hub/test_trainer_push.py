@@ -7,10 +7,12 @@ import pytest
 
 TRAIN = """
 import json
+import os
 import sys
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
+from hf_structdistill.errors import InputError
 from hf_structdistill.hub.session import sign_in
 from hf_structdistill.hub.students import publish_student
 from tests.training import tiny
@@ -29,10 +31,16 @@ def push(folder, repo, strategy, **pieces):
     return {"same": first.oid == second.oid, "url": first.commit_url}
 
 place = sys.argv[1]
+token = os.environ.pop("HF_TOKEN")
+try:
+    push(place + "/refused", "me/refused", "end", model=tiny.student())
+except InputError as error:
+    refused = str(error)
+os.environ["HF_TOKEN"] = token
 tiny.student(width=64).save_pretrained(place + "/base")
 tiny.tokenizer().save_pretrained(place + "/base")
 base = publish_student(place + "/base", "me/base", sign_in()).commit.commit_url
-found = {"base": base, "whole": push(place + "/whole", "me/pushed", "checkpoint", model="me/base")}
+found = {"refused": refused, "base": base, "whole": push(place + "/whole", "me/pushed", "checkpoint", model="me/base")}
 found["adapter"] = push(
     place + "/adapter",
     "me/pushed-adapter",
@@ -85,3 +93,7 @@ def test_it_is_merged_in_16_bits_with_a_warning(pushed):
     (note,) = pushed["merged"]["notes"]
     assert "4-bit (nf4)" in note and "outputs can change" in note
     assert pushed["merged"]["dtype"] == "torch.bfloat16"
+
+
+def test_a_missing_token_is_said_before_the_training(pushed):
+    assert "hf auth login" in pushed["refused"]
