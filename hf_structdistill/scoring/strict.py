@@ -44,7 +44,10 @@ class _KindTable:
                 self.roles[kind] = _PASS if name in _TRANSPARENT else _KEEP
         # a grammar may have one type under several ids
         first = {(names[k], k in named): k for k in sorted(names, reverse=True)}
-        self.canonical = {k: first[_SYNONYMS.get(n, n), k in named] for k, n in names.items()}
+        # a grammar may lack the synonym: Go has lists of expressions and no tuples
+        self.canonical = {
+            k: first.get((_SYNONYMS.get(n, n), k in named), first[n, k in named]) for k, n in names.items()
+        }
         self.tokens = {k: 0 if role == _DROP else self.canonical[k] for k, role in self.roles.items()}
         """What stands for a token in the key of its parent, 0 for nothing."""
         tokens = {k for k, role in self.roles.items() if role in (_DROP, _OPAQUE)}

@@ -14,6 +14,7 @@ from hf_structdistill.scoring import MODES, dataflow_match, score_pairs, syntax_
 from hf_structdistill.structure import analyse_dataflow, parse
 
 from .rewrites import reformat, rename, swapped_operators
+from .snippets import SNIPPETS
 
 NAMES = ("a", "b", "c")
 
@@ -224,3 +225,19 @@ def test_the_same_under_ten_hash_seeds(seed_programs):
         done = subprocess.run(command, input=rows, env=environment, capture_output=True, text=True, check=True)
         outputs.add(done.stdout)
     assert len(outputs) == 1
+
+
+@pytest.mark.parametrize("language", SNIPPETS)
+def test_strict_syntax_of_other_languages_sees_operators_and_no_layout(language):
+    changed = 0
+    for snippet in SNIPPETS[language]:
+        scores = syntax_match(
+            [snippet, snippet.replace("\n", "\n\n"), snippet.replace(" + ", " - ")],
+            [snippet] * 3,
+            language=language,
+            per_sample=True,
+        )["syntax_match_per_sample"]
+        assert scores[:2] == [1.0, 1.0]
+        changed += scores[2] < 1.0
+        assert (" + " in snippet) == (scores[2] < 1.0)
+    assert changed
