@@ -129,4 +129,5 @@ def _merge_bodies(body: str, marked: str) -> str:
 
     text = _SECTION.sub(replaced, body)
     left = [section for sections in trailing.values() for section in sections]
-    return "\n".join([text.rstrip() + "\n", *left]) if left else text
+    merged = "\n".join([text.rstrip() + "\n", *left]) if left else text
+    return merged if merged.strip() else marked  # nothing of the old card is left: our title opens the new one

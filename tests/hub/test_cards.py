@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hf_structdistill.errors import InputError
@@ -95,6 +95,7 @@ blocks = st.lists(
 
 @settings(deadline=None)
 @given(existing=blocks, ours=blocks, newer=blocks)
+@example(existing="", ours="## A\n", newer="# T\n")
 def test_twice_is_as_once(existing, ours, newer):
     once = merge_cards(existing, ours)
     assert merge_cards(once, ours) == once
