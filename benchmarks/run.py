@@ -1,6 +1,6 @@
 """Runs the ratio benchmarks, each against its peer in the same run, and writes one table to docs/benchmarks.md.
 
-python -m benchmarks.run [--only alignment scoring sandbox training_step] [--quick]
+python -m benchmarks.run [--only alignment scoring sandbox training_step traces] [--quick]
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 ROWS = Path(__file__).resolve().parents[1] / "build" / "benchmarks"
-SUITES = ("alignment", "scoring", "sandbox", "training_step")
-QUICK = {"sandbox": ["--only", "humaneval"], "scoring": ["--rounds", "1", "--long-pairs", "2"]}
+SUITES = ("alignment", "scoring", "sandbox", "training_step", "traces")
+QUICK = {
+    "sandbox": ["--only", "humaneval"],
+    "traces": ["--rounds", "1"],
+    "scoring": ["--rounds", "1", "--long-pairs", "2"],
+}
 START, END = "<!-- ratios: written by `make bench` -->", "<!-- end of ratios -->"
 VERSIONS = ("torch", "transformers", "trl", "tree-sitter", "tree-sitter-python")
 

@@ -6,6 +6,7 @@ Every program is seen once a round, and nothing is kept between rounds. Blocks o
 turn, and the fastest of the rounds counts for each, so that other load on the machine hits both; times are CPU time.
 "parsing" is the share of tree-sitter's parser in our time, "bound" the ratio if all but the parser were free.
 codebleu is given the same grammar. Floors are left out, because codebleu has none (a line says what they add).
+Measured twice: the plain Python files, then the wheel whose inner loops are compiled, each against the peer anew.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import argparse
 import json
 import os
 import re
+import subprocess
+import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,8 +26,9 @@ from typing import Any
 
 import tree_sitter
 
+from benchmarks._compiled import compiled_package
 from benchmarks._peers import import_peer
-from hf_structdistill.scoring import MODES, score_pairs
+from hf_structdistill.scoring import MODES, score_pairs, strict
 from hf_structdistill.structure import get_language
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -185,17 +190,40 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--long-pairs", type=int, default=4, help="pairs of 500-line and 2000-line files, 0: none")
+    parser.add_argument("--plain", action="store_true", help="measure the plain Python files only")
     options = parser.parse_args(arguments)
-    rows = []
+    rows = measure_all(options)
+    if not options.plain and not is_compiled():
+        rows += rows_of_the_compiled(options)
+    print_rows(rows)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def is_compiled() -> bool:
+    return not str(strict.__file__).endswith(".py")
+
+
+def rows_of_the_compiled(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The same measurements, peer included, of the wheel whose inner loops are compiled."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(compiled_package()), str(ROOT)])}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.json"
+        command = [sys.executable, str(Path(__file__).resolve()), "--json", str(file), "--rounds", str(options.rounds)]
+        command += ["--long-pairs", str(options.long_pairs)]
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+        return [dict(row, what=f"compiled, {row['what']}") for row in json.loads(file.read_text())]
+
+
+def measure_all(options: argparse.Namespace) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
     sets = short_pairs()
     for name, pairs in sets.items():
         rows += measure(name, pairs, 5.0, options.rounds)
     for lines in (500, 2000) if options.long_pairs else ():
         rows += measure(f"{lines}-line files", long_pairs(options.long_pairs, lines), 100.0, min(options.rounds, 2))
     rows.append(measure_processes(max(sets.values(), key=len)))
-    print_rows(rows)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    return rows
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def assignment(w: Walker, node: int) -> None:
         w.tasks.append((None, value, w.last[node]))
         return
     targets = []
-    annotation = value = None  # type: ignore[assignment]
+    annotation: int | None = None
+    given: int | None = None
     while True:
         parts = w.parts(node)
         targets.append(parts[0])
@@ -45,18 +46,18 @@ def assignment(w: Walker, node: int) -> None:
             annotation = parts[kinds.index(n.colon, 1) + 1]
         if n.equals not in kinds[1:-1]:
             break
-        value = parts[kinds.index(n.equals, 1) + 1]
-        if w.kinds[value] != n.assignment:
+        given = parts[kinds.index(n.equals, 1) + 1]
+        if w.kinds[given] != n.assignment:
             break
-        node = value
+        node = given
     if annotation is not None and w.annotations:
         w.scan(annotation)
-    if value is None:
+    if given is None:
         w.later(_annotate, targets[0])
     else:
         for target in reversed(targets):
-            w.later(bind_target, target, value)
-        w.scan(value)
+            w.later(bind_target, target, given)
+        w.scan(given)
 
 
 def _annotate(w: Walker, target: int, _: None) -> None:

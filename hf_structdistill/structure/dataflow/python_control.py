@@ -240,7 +240,7 @@ def _for_items(w: Walker, target_and_iterable: list[int], span: Span) -> None:
 
 def jump(w: Walker, kind: str) -> None:
     """break, continue or return: to its target, through the nearest finally clause."""
-    for context in reversed(w.unit.contexts):
+    for context in w.unit.contexts[::-1]:
         if isinstance(context, Loop):
             if kind != "return":
                 flow(w.block, context.exit if kind == "break" else context.header)

@@ -7,7 +7,7 @@ that point is known. A function runs later than that, so it also sees what is de
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .blocks import Block, blocks_before, reaching
 
@@ -73,7 +73,7 @@ class Unit:
         self.captured: list[Captured] = []
         self.floating: list[Captured] = []
         self.frames: list[Frame] = []
-        self.contexts: list = []
+        self.contexts: list[Any] = []
         """Enclosing loops and try statements, inner last."""
         self.dispatch: Block | None = None
         """Where an exception raised now goes inside this unit."""
