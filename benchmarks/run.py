@@ -21,6 +21,7 @@ ROWS = Path(__file__).resolve().parents[1] / "build" / "benchmarks"
 SUITES = ("alignment", "scoring", "sandbox", "training_step", "traces")
 QUICK = {
     "sandbox": ["--only", "humaneval"],
+    "training_step": ["--rounds", "1"],
     "traces": ["--rounds", "1"],
     "scoring": ["--rounds", "1", "--long-pairs", "2"],
 }
