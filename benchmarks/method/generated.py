@@ -17,7 +17,7 @@ class Generated:
     Attributes:
         problems: a family or "generated" (all of them), as `load_problems` takes it.
         train_size, test_size: problems; `test_size` is of the split that is evaluated.
-        width, layers: of the student.
+        width, layers: of the student; 1.5M parameters by default.
         reasoning: whether completions hold the scripted reasoning before the code.
         data_seed: which problems, and which compositions are held out.
     """
@@ -25,8 +25,8 @@ class Generated:
     problems: str = "generated"
     train_size: int = 6000
     test_size: int = 200
-    width: int = 128
-    layers: int = 2
+    width: int = 192
+    layers: int = 3
     epochs: float = 2.0
     batch_size: int = 16
     reasoning: bool = True
