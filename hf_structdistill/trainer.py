@@ -6,6 +6,7 @@ import functools
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -368,6 +369,16 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         )
 
     # ---- checkpoints -----------------------------------------------------------------------------------------------
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        card = Path(output_dir or self.args.output_dir) / "README.md"
+        before = card.read_bytes() if card.is_file() else None
+        super().save_model(output_dir, _internal_call)
+        # peft 0.21's save_pretrained writes its own card, or its metadata into ours: the base's local path included
+        if self.args.should_save and before is not None:
+            card.write_bytes(before)
+        elif self.args.should_save:
+            card.unlink(missing_ok=True)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)

@@ -66,6 +66,10 @@ def test_adapters(tmp_path, quantized):
     trainer.save_model(str(tmp_path / "student"))
     assert (tmp_path / "student" / "adapter_model.safetensors").is_file()
     assert not list((tmp_path / "student").glob("*heads*"))
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    trainer.save_model()
+    assert (tmp_path / "out" / "README.md").read_text(encoding="utf-8") == card and str(tmp_path) not in card
+    assert not list((tmp_path / "out").glob("checkpoint-*/README.md"))
 
 
 def test_conversations_find_their_code(tmp_path):
