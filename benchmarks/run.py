@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -15,6 +14,8 @@ import tempfile
 from datetime import date
 from importlib import metadata
 from pathlib import Path
+
+from hf_structdistill.sandbox.verify import available_cores
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 ROWS = Path(__file__).resolve().parents[1] / "build" / "benchmarks"
@@ -44,7 +45,7 @@ def measure(suite: str, extra: list[str]) -> list[dict]:
 def table() -> str:
     """All rows measured so far, as Markdown."""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in VERSIONS)
-    cores = len(os.sched_getaffinity(0))
+    cores = available_cores()
     lines = [
         f"{cores} cores ({platform.machine()}), Python {platform.python_version()}, {versions}.",
         "",

@@ -29,6 +29,7 @@ from typing import Any
 from hf_structdistill.problems import load_problems
 from hf_structdistill.problems.problem import Problem
 from hf_structdistill.sandbox import Verdict, verify
+from hf_structdistill.sandbox.verify import available_cores
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -211,7 +212,7 @@ def under_load(workers: int, loops: int = 8) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the rows here")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--workers", type=int, default=available_cores())
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tasks", type=int, default=399, help="MBPP+ tasks, from the first")
     parser.add_argument("--only", choices=["humaneval", "mbpp_plus", "load"])

@@ -28,6 +28,7 @@ import tree_sitter
 
 from benchmarks._compiled import compiled_package
 from benchmarks._peers import import_peer
+from hf_structdistill.sandbox.verify import available_cores
 from hf_structdistill.scoring import MODES, score_pairs, strict
 from hf_structdistill.structure import get_language
 
@@ -158,7 +159,7 @@ def measure(name: str, pairs: list[Pair], aim: float, rounds: int) -> list[dict[
 
 def measure_processes(pairs: list[Pair], copies: int = 8) -> dict[str, Any]:
     """Wall-clock gain of num_proc = the cores of this machine, on distinct programs."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     many = [tuple(f"{text}\nx = {i}" for text in pair) for i in range(copies) for pair in pairs]
     seconds = {}
     for num_proc in (1, cores):

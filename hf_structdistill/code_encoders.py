@@ -12,6 +12,7 @@ import torch
 
 from . import __version__
 from .errors import InputError
+from .model_names import cached_revision
 from .structure.fingerprint import structure_fingerprint
 
 FINGERPRINT = "fingerprint"
@@ -81,7 +82,7 @@ class TransformerEncoder:
         self.model = (model.get_encoder() if model.config.is_encoder_decoder else model).to(device).eval()
         self.batch_size = batch_size
         self.window = _window(self.tokenizer, model.config)
-        commit = _content_hash(Path(name)) if Path(name).is_dir() else getattr(model.config, "_commit_hash", None)
+        commit = _content_hash(Path(name)) if Path(name).is_dir() else cached_revision(name, revision)
         label = Path(name).resolve().name if Path(name).is_dir() else name
         self.identity = {"encoder": label, "revision": commit, "pooling": "mean", "language": language}
 

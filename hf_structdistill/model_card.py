@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .model_names import is_hub_id
 from .templates import render_template
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,6 @@ PAPER = "Reasoning Distillation and Structural Alignment for Improved Code Gener
 CURVES_FILE = "training_curves.png"
 FACTS_FILE = "card_facts.json"  # what a card was made from; stays in the folder, for `structdistill publish`
 RESULTS_FOLDER = ".eval_results"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _SCORES = (("dataflow_match_macro", "Data-flow match"), ("syntax_match_macro", "Syntax match"))
 # Where things lie and what opens doors are no hyper-parameters.
 _PRIVATE = re.compile(
@@ -149,23 +149,6 @@ def read_card_facts(folder: str | Path) -> dict[str, Any]:
         return {}
     facts = json.loads(path.read_text(encoding="utf-8"))
     return {key: value for key, value in facts.items() if value is not None or key == "base_model"}
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether `name` is a Hub id rather than a path of this machine."""
-    return _HUB_ID.fullmatch(name) is not None and not Path(name).exists()
-
-
-def cached_revision(model: str, revision: str | None = None) -> str | None:
-    """Commit of a Hub model that was just loaded, as the cache knows it; None for folders, or when nothing is cached.
-
-    transformers 5 no longer keeps the commit in the configuration of a model.
-    """
-    from huggingface_hub import try_to_load_from_cache
-
-    path = try_to_load_from_cache(model, "config.json", revision=revision) if is_hub_id(model) else None
-    found = re.search(r"/snapshots/([0-9a-f]{40})/", Path(path).as_posix()) if isinstance(path, str) else None
-    return found.group(1) if found else None
 
 
 _DERIVED = ("dataloader_pin_memory", "pad_to_multiple_of")  # TrainingArguments sets them by the hardware

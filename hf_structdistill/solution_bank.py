@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from .code_encoders import CodeEncoder
 from .errors import InputError
+from .files import replace_file
 
 VECTORS_FILE = "solution_bank.safetensors"
 INFO_FILE = "solution_bank.json"
@@ -65,10 +65,10 @@ class SolutionBank:
         folder.mkdir(parents=True, exist_ok=True)
         keys = np.frombuffer(b"".join(self.keys), dtype=np.uint8).reshape(-1, 16)
         (folder / INFO_FILE).unlink(missing_ok=True)
-        _replace(folder / VECTORS_FILE, lambda path: save_file({"vectors": self.vectors, "keys": keys}, path))
+        replace_file(folder / VECTORS_FILE, lambda path: save_file({"vectors": self.vectors, "keys": keys}, path))
         number, dimension = self.vectors.shape
         info = {**self.info, "dimension": dimension, "number": number, "keys": "blake2b-128 of the program's text"}
-        _replace(folder / INFO_FILE, lambda path: path.write_text(json.dumps(info, indent=2) + "\n"))
+        replace_file(folder / INFO_FILE, lambda path: path.write_text(json.dumps(info, indent=2) + "\n"))
         return folder
 
     @classmethod
@@ -156,7 +156,7 @@ def _chunk_vectors(keys: Sequence[bytes], codes: list[str], encoder: CodeEncoder
         return load_file(file)["vectors"]
     vectors = encoder.encode(codes)
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(file, lambda path: save_file({"vectors": vectors}, path))
+    replace_file(file, lambda path: save_file({"vectors": vectors}, path))
     return vectors
 
 
@@ -165,10 +165,3 @@ def _unit_rows(vectors: np.ndarray, centred: bool) -> np.ndarray:
         vectors = vectors - vectors.mean(axis=0)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write beside `path`, then put it in place at once."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    write(fresh)
-    os.replace(fresh, path)

@@ -153,11 +153,13 @@ def learn_solutions(trainer: Any, dataset: Dataset | IterableDataset) -> Solutio
         )
     language, text_field = args.structure_language, args.dataset_text_field
     dataset = apply_formatting(trainer, dataset)
-    right = [right_solution(row, language, text_field) for row in dataset]
-    wrong = [wrong_solution(row, language) for row in dataset]
+    right, wrong, problems = [], [], []
+    for example in dataset:
+        right.append(right_solution(example, language, text_field))
+        wrong.append(wrong_solution(example, language))
+        problems.append(_problem(example))
     bank = open_bank(args, [code for code in [*right, *wrong] if code])
     rows = [bank.row_of(code) if code else None for code in right]
-    problems = [_problem(row) for row in dataset]
     solved: dict[str | None, list[int]] = defaultdict(list)
     for problem, row in zip(problems, rows, strict=True):
         if problem is not None and row is not None and row not in solved[problem]:

@@ -31,7 +31,8 @@ from .losses import (
     schedule_factor,
     target_mask,
 )
-from .model_card import cached_revision, describe_quantization, training_curves, write_student_card
+from .model_card import describe_quantization, training_curves, write_student_card
+from .model_names import cached_revision
 from .non_finite import explain_non_finite
 from .side_table import SideTable
 from .supervision import learn_rejected, learn_solutions
@@ -375,10 +376,8 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         before = card.read_bytes() if card.is_file() else None
         super().save_model(output_dir, _internal_call)
         # peft 0.21's save_pretrained writes its own card, or its metadata into ours: the base's local path included
-        if self.args.should_save and before is not None:
-            card.write_bytes(before)
-        elif self.args.should_save:
-            card.unlink(missing_ok=True)
+        if self.args.should_save:
+            card.unlink(missing_ok=True) if before is None else card.write_bytes(before)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)

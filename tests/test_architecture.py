@@ -11,6 +11,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "hf_structdistill"
 # In import order: a room imports only from rooms before it.
 ROOMS = [
     "errors",
+    "files",
+    "model_names",
     "resources",
     "templates",
     "structure",

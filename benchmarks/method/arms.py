@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hf_structdistill.training_args import COEFFICIENTS
+
 from .setting import Arm
 
-OFF = {
-    "structure_weight": 0.0,
-    "dataflow_coef": 0.0,
-    "ast_path_coef": 0.0,
-    "divergence_coef": 0.0,
-    "alignment_coef": 0.0,
-    "embedding_coef": 0.0,
-}
+OFF = dict.fromkeys(COEFFICIENTS, 0.0)
 SINGLE = {
     "weighted NLL": ("structure_weight", (0.5, 1.0, 2.0)),
     "data-flow pointer": ("dataflow_coef", (0.03, 0.1, 0.3)),

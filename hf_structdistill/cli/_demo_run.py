@@ -24,6 +24,7 @@ from ..evaluation.examples import token_example
 from ..evaluation.folder import make_folder
 from ..evaluation.generate import generate_completions
 from ..evaluation.recipes import load_recipe
+from ..files import replace_text
 from ..hub.datasets import write_trace_dataset
 from ..model_card import write_student_card
 from ..problems import Problem, load_problems
@@ -154,9 +155,7 @@ def _evaluate(name: str, folder: str, problems: Sequence[Problem], out: Path) ->
                 batch_size=64,
                 progress=lambda done: progress("written", done, len(problems)),
             )
-            partial = file.with_suffix(".partial")
-            partial.write_text(json.dumps(completions), encoding="utf-8")
-            partial.replace(file)
+            replace_text(file, json.dumps(completions))
         return score_completions(
             problems, completions, name=name, progress=lambda done: progress("judged", done, len(problems))
         )

@@ -15,7 +15,7 @@ _RUN = "Run"
 Problems = Annotated[
     str,
     typer.Option(
-        help="Benchmark (mbpp, mbpp_plus, humaneval, seed, listops), or a .jsonl/.parquet file.",
+        help="Benchmark (mbpp, mbpp_plus, humaneval, seed, listops, generated), or a .jsonl/.parquet file.",
         rich_help_panel=_PROBLEMS,
     ),
 ]

@@ -18,7 +18,7 @@ Run again with the same --out, it continues where it stopped.
 _CODE = "Sandbox: "
 
 Out = Annotated[Path, typer.Option(help="Folder for the report, the scores and the completions.")]
-Benchmark = Annotated[str, typer.Option(help="mbpp, mbpp_plus, humaneval, listops, seed, or a JSONL file.")]
+Benchmark = Annotated[str, typer.Option(help="mbpp, mbpp_plus, humaneval, seed, listops, generated, or a file.")]
 ProblemsFile = Annotated[Path | None, typer.Option(help="Read the benchmark from this file, not the Hub.")]
 Split = Annotated[str, typer.Option(help="Split of the benchmark, or 'all'.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")]

@@ -54,10 +54,11 @@ def run_training(script: ScriptArguments, config: StructureAwareConfig, model: M
     from transformers.trainer_utils import get_last_checkpoint
     from trl import get_peft_config, get_quantization_config
 
+    from ..evaluation.folder import make_folder
     from ..trainer import StructureAwareTrainer
 
     _check_model(model.model_name_or_path)
-    _check_writable(config.output_dir)
+    make_folder(config.output_dir, "--output_dir")
     config.model_init_kwargs = {
         "revision": model.model_revision,
         "attn_implementation": model.attn_implementation,
@@ -99,12 +100,3 @@ def _check_model(name: str) -> None:
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_local and not os.path.isdir(os.path.expanduser(name)):
         raise InputError(f"The model folder '{name}' does not exist; expected a folder with config.json, or a Hub id.")
-
-
-def _check_writable(folder: str) -> None:
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"The output folder '{folder}' cannot be created: {error.strerror}.") from error
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"The output folder '{folder}' is not writable; choose another with --output_dir.")

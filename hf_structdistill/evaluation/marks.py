@@ -9,14 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
-from ..structure import DataFlow, Language, SyntaxTree, analyse_dataflow, parse
-
-_SYNONYMS = {"expression_list": "tuple", "pattern_list": "tuple_pattern", "concatenated_string": "string"}
-_NO_TOKENS = frozenset({"(", ")", "[", "]", "{", "}", ",", ";", "\n", ""})
-_IN_STRINGS = ("string_start", "string_content", "string_end", "string_fragment", "escape_sequence")
-_IN_STRINGS_SHOWN = ("interpolation", "template_substitution")
+from ..scoring.strict import DROP, PASS, STRING, KindTable, kind_table
+from ..structure import DataFlow, SyntaxTree, analyse_dataflow, parse
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,7 @@ def mark_pair(prediction: str, reference: str, language: str = "python") -> tupl
 
 def _subtree_items(tree: SyntaxTree, keys: dict[tuple, int]) -> dict[int, int]:
     """Node -> number of its shape, for the nodes that strict mode counts, in preorder; equal shapes, equal numbers."""
-    kinds = _kinds_of(tree.language)
+    kinds = kind_table(tree.language)
     dropped = _dropped(tree, kinds)
     missing = set(tree.missing)
     codes: list[tuple] = [()] * len(tree)
@@ -90,24 +85,24 @@ def _subtree_items(tree: SyntaxTree, keys: dict[tuple, int]) -> dict[int, int]:
             codes[i] = (("token", kinds.canonical[kind]),)
         else:
             codes[i] = tuple(code for child in tree.children(i) for code in codes[child])
-            if kind not in kinds.transparent:
+            if kinds.roles.get(kind) != PASS:
                 found[i] = keys.setdefault((kinds.canonical[kind], *codes[i]), len(keys))
                 codes[i] = (found[i],)
     return dict(sorted(found.items()))
 
 
-def _dropped(tree: SyntaxTree, kinds: _Kinds) -> set[int]:
+def _dropped(tree: SyntaxTree, kinds: KindTable) -> set[int]:
     """Layout, comments, docstrings, the insides of string literals; with everything below them."""
-    docstrings = {i for i in tree.docstrings if tree.kinds[i + 1] in kinds.strings}
+    docstrings = {i for i in tree.docstrings if kinds.roles.get(tree.kinds[i + 1]) == STRING}
     found: set[int] = set()
     for i in range(1, len(tree)):
-        if tree.kinds[i] in kinds.dropped or i in docstrings or tree.parents[i] in found:
+        if kinds.roles.get(tree.kinds[i]) == DROP or i in docstrings or tree.parents[i] in found:
             found.add(i)
     return found
 
 
-def _is_plain_string(tree: SyntaxTree, i: int, kinds: _Kinds) -> bool:
-    return tree.kinds[i] in kinds.strings and kinds.shown.isdisjoint(tree.kinds[i : tree.last[i]])
+def _is_plain_string(tree: SyntaxTree, i: int, kinds: KindTable) -> bool:
+    return kinds.roles.get(tree.kinds[i]) == STRING and kinds.interpolations.isdisjoint(tree.kinds[i : tree.last[i]])
 
 
 def _matched_subtrees(trees: Sequence[SyntaxTree], shapes: Sequence[Mapping[int, int]]) -> list[set[int]]:
@@ -134,32 +129,6 @@ def _size(tree: SyntaxTree, places: Sequence[int]) -> int:
 def _outer(tree: SyntaxTree, shape: Mapping[int, int], i: int) -> int:
     """The next counted subtree around node i; -1 for the program."""
     return next((j for j in tree.ancestors(i) if j in shape), -1)
-
-
-@dataclass(frozen=True)
-class _Kinds:
-    """What becomes of the node kinds of a language, by kind id."""
-
-    canonical: Mapping[int, int]
-    dropped: frozenset[int]
-    transparent: frozenset[int]
-    strings: frozenset[int]
-    shown: frozenset[int]
-
-
-@cache
-def _kinds_of(language: Language) -> _Kinds:
-    names, named = language.kind_names, language.named_kinds
-    first = {(names[k], k in named): k for k in sorted(names, reverse=True)}  # one type may have several ids
-    unseen = {*language.comments, *_IN_STRINGS, "line_continuation"}
-    punctuation = {k for k in names if k not in named and names[k] in _NO_TOKENS}
-    return _Kinds(
-        canonical={k: first.get((_SYNONYMS.get(name, name), k in named), k) for k, name in names.items()},
-        dropped=frozenset({k for k in named if names[k] in unseen} | punctuation),
-        transparent=frozenset(k for k in named if names[k] == "parenthesized_expression"),
-        strings=frozenset(k for k in named if names[k] in language.strings),
-        shown=frozenset(k for k in named if names[k] in _IN_STRINGS_SHOWN),
-    )
 
 
 def _flow_items(graph: DataFlow) -> list[tuple[Hashable, FlowMark]]:

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..errors import InputError
+from ..files import replace_text
 from ..problems.loading import BENCHMARKS
 from ..problems.problem import Problem
 from ..structure import LANGUAGES
@@ -28,7 +29,7 @@ from .folder import make_folder
 from .listing import listing, outcome, outcome_names
 from .plots import Curves, curve_charts, result_plots
 from .results import EvaluationResult
-from .samples import json_line, problems_hash, text_hash, write_text
+from .samples import json_line, problems_hash, text_hash
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_LISTED = 1000  # problems listed in the HTML file; all of them are in samples.jsonl
@@ -74,10 +75,11 @@ def write_report(
         **_numbers(results),
     }
     paths = {name: folder / name for name in ("report.html", "report.md", "results.json", "samples.jsonl")}
-    write_text(paths["samples.jsonl"], "".join(sample_lines(results, problems)))
-    write_text(paths["results.json"], json.dumps(results_summary(results, problems, settings), indent=2, default=str))
-    write_text(paths["report.md"], _markdown(context, results, problems))
-    write_text(
+    replace_text(paths["samples.jsonl"], "".join(sample_lines(results, problems)))
+    summary = results_summary(results, problems, settings)
+    replace_text(paths["results.json"], json.dumps(summary, indent=2, default=str))
+    replace_text(paths["report.md"], _markdown(context, results, problems))
+    replace_text(
         paths["report.html"], _html(context, results, problems, [TokenExample.coerce(e) for e in examples or ()])
     )
     return paths

@@ -38,13 +38,6 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         os.fsync(file.fileno())
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a file in one step: a reader sees the old text or the new one, never half."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
 def json_line(row: Mapping[str, Any]) -> str:
     """One JSON line; lone surrogates of a model's output are kept as escapes."""
     return json.dumps(row, ensure_ascii=True, default=str) + "\n"

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files import replace_text
 from ..problems.problem import Problem
 from .completion import Sample
-from .samples import append_rows, drop_torn_end, read_rows, text_hash, write_text
+from .samples import append_rows, drop_torn_end, read_rows, text_hash
 
 _SAMPLE_BYTES = 1 << 20
 
@@ -52,7 +53,7 @@ class CompletionLog:
         if before is not None and before != dict(identity):
             self._refuse({f"{model}: {key}": value for key, value in before.items()}, _prefixed(model, identity))
         self.models[model] = dict(identity)
-        write_text(self.settings_path, json.dumps({"settings": self.settings, "models": self.models}, indent=2))
+        replace_text(self.settings_path, json.dumps({"settings": self.settings, "models": self.models}, indent=2))
         done = {}
         for number, row in enumerate(self.rows, 1):
             if row.get("model") != model or row.get("problem_id") not in prompt_hashes:

@@ -27,12 +27,12 @@ def merge_cards(existing: str | None, ours: str) -> str:
     Raises:
         InputError: the metadata of the card on the Hub is not YAML.
     """
-    our_data, our_body = _split(ours)
+    our_data, our_body = split_card(ours)
     marked = mark_sections(our_body)
     if existing is None:
         return _join(our_data, marked)
     try:
-        data, body = _split(existing)
+        data, body = split_card(existing)
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"The metadata of README.md on the Hub is not YAML ({reason}); mend it there.") from error
@@ -48,7 +48,7 @@ def mark_sections(body: str) -> str:
 
 def own_text(card: str) -> str:
     """What a card says outside our sections and its metadata."""
-    return _SECTION.sub("", _split(card)[1]).strip()
+    return _SECTION.sub("", split_card(card)[1]).strip()
 
 
 def _begin(name: str) -> str:
@@ -59,7 +59,8 @@ def _end(name: str) -> str:
     return f"<!-- structdistill: end {name} -->\n"
 
 
-def _split(card: str) -> tuple[dict[str, Any], str]:
+def split_card(card: str) -> tuple[dict[str, Any], str]:
+    """The metadata of a card, empty where it has none, and its text."""
     found = _METADATA.match(card)
     if not found:
         return {}, card

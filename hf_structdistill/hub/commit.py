@@ -22,6 +22,7 @@ from huggingface_hub import (
 from huggingface_hub.errors import HTTPError, RepositoryNotFoundError
 
 from ..errors import InputError
+from .cards import merge_cards
 from .session import explain, pause
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,8 @@ class _Head:
 def publish_files(
     api: HfApi,
     repository: Repository,
-    files: Callable[[str | None], Files],
+    files: Files,
+    card: str,
     *,
     owned: Callable[[str], bool],
     message: str,
@@ -103,7 +105,8 @@ def publish_files(
     Uploads that no commit names are invisible: until the commit, the previous revision is what everybody loads.
 
     Args:
-        files: given the repository's present README.md, or None, returns path -> content.
+        files: path -> content, README.md left out.
+        card: our README.md, which is merged with the one that the repository has.
         owned: whether a path is of the kind that is published here; such a file that is no longer among `files` is
             deleted by the same commit. Others stay.
         public: open the repository, after the commit. A new one is private otherwise; an old one stays as it is.
@@ -114,7 +117,8 @@ def publish_files(
     for attempt in range(_ATTEMPTS):
         try:
             head = _read_head(api, repository)
-            plan = _compare(files(_read_card(api, repository, head)), head, owned)
+            merged = merge_cards(_read_card(api, repository, head), card).encode()
+            plan = _compare({**files, CARD: merged}, head, owned)
             _refuse_secrets(api, plan)
             commit = None
             if not dry_run:

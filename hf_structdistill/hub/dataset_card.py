@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ..files import replace_file
 from ..problems.decontamination import Decontamination
 from ..problems.loading import BENCHMARKS
 from ..teachers import Example, Trace, TraceSet
@@ -99,9 +99,7 @@ def draw_lengths(path: Path, examples: Sequence[Example]) -> None:
         axes.set_ylabel("examples")
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[-1].legend(frameon=False)
-    partial = path.with_name(path.name + ".partial")
-    figure.savefig(partial, format="png", dpi=110, metadata={"Software": None})
-    os.replace(partial, path)
+    replace_file(path, lambda partial: figure.savefig(partial, format="png", dpi=110, metadata={"Software": None}))
 
 
 _LENGTHS = {

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..files import replace_text
 from ..problems.decontamination import Decontamination
 from ..teachers import Example, Trace, TraceSet
 from .dataset_card import LENGTHS_FILE, REMOVALS_FILE, Facts, Part, draw_lengths, render_card
@@ -54,7 +55,7 @@ def write_trace_dataset(
     _write_removals(out / REMOVALS_FILE, decontamination)
     draw_lengths(out / LENGTHS_FILE, examples)
     facts = Facts(collected, examples, files, title, command, decontamination, not_checked or {}, licence)
-    _replace(out / "README.md", render_card(facts).encode())
+    replace_text(out / "README.md", render_card(facts))
     for name, parts in files.items():
         _drop_others(out / name, {part.file for part in parts.values()})
     return out / "README.md"
@@ -174,10 +175,4 @@ def _write_removals(path: Path, decontamination: Decontamination[Any] | None) ->
         path.unlink(missing_ok=True)
         return
     lines = [json.dumps(vars(removal), ensure_ascii=False) for removal in decontamination.removals]
-    _replace(path, ("\n".join(lines) + "\n").encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    replace_text(path, "\n".join(lines) + "\n")

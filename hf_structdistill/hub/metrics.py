@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from huggingface_hub import HfApi
 
 from ..errors import InputError
 from ..resources import shipped_folder
-from .cards import merge_cards
+from .cards import split_card
 from .commit import CARD, Content, Publication, Repository, publish_files
 
 
@@ -49,15 +47,11 @@ def _publish(namespace: str, name: str, api: HfApi, public: bool, dry_run: bool)
     card = (folder / CARD).read_text(encoding="utf-8").replace("<user>", namespace)
     return publish_files(
         api,
-        Repository(f"{namespace}/{name}", "space", sdk=_sdk(folder)),
-        lambda existing: {**files, CARD: merge_cards(existing, card).encode()},
+        Repository(f"{namespace}/{name}", "space", sdk=split_card(card)[0].get("sdk", "gradio")),
+        files,
+        card,
         owned=lambda path: False,
         message=f"Publish metric {name}",
         public=public,
         dry_run=dry_run,
     )
-
-
-def _sdk(folder: Path) -> str:
-    found = re.search(r"^sdk: (\w+)$", (folder / CARD).read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return found.group(1) if found else "gradio"

@@ -14,9 +14,9 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HTTPError
 
 from ..errors import InputError
-from ..model_card import CURVES_FILE, FACTS_FILE, RESULTS_FOLDER, is_hub_id, read_card_facts, write_student_card
-from .cards import merge_cards
-from .commit import CARD, Content, Publication, Repository, publish_files
+from ..model_card import CURVES_FILE, FACTS_FILE, RESULTS_FOLDER, read_card_facts, write_student_card
+from ..model_names import is_hub_id
+from .commit import CARD, Publication, Repository, publish_files
 
 ADAPTER_CONFIG, CONFIG = "adapter_config.json", "config.json"
 INDEX = "model.safetensors.index.json"
@@ -175,14 +175,12 @@ def publish_student(
             student = select_student_files(scratch)
             facts |= {"merged_dtype": dtype}
         files = _published_files(student, facts, Path(scratch))
-
-        def complete(existing: str | None) -> dict[str, Content]:
-            return {**files, CARD: merge_cards(existing, files[CARD].read_text(encoding="utf-8")).encode()}
-
+        card = files.pop(CARD).read_text(encoding="utf-8")
         return publish_files(
             api,
             Repository(repo_id, revision=revision),
-            complete,
+            files,
+            card,
             owned=lambda path: _matches(path, _OWNED),
             message=message or f"Publish student {Path(folder).resolve().name}",
             public=public,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import fnmatch
 from pathlib import Path
 
-import yaml
 from huggingface_hub import HfApi
 
 from ..errors import InputError
-from .cards import merge_cards
+from .cards import split_card
 from .commit import CARD, Content, Publication, Repository, publish_files
 from .datasets import LENGTHS_FILE, REMOVALS_FILE
 
@@ -43,7 +42,8 @@ def publish_traces(
     return publish_files(
         api,
         Repository(repo_id, "dataset"),
-        lambda existing: {**files, CARD: merge_cards(existing, card).encode()},
+        files,
+        card,
         owned=_is_ours,
         message=message or f"Publish traces {folder.resolve().name}",
         public=public,
@@ -54,9 +54,7 @@ def publish_traces(
 
 def data_files(card: str) -> list[str]:
     """The files that a data set card's metadata name, in order."""
-    parts = card.split("---\n")
-    data = yaml.safe_load(parts[1]) if len(parts) > 2 else {}
-    configs = data.get("configs") or [] if isinstance(data, dict) else []
+    configs = split_card(card)[0].get("configs") or []
     return [entry["path"] for config in configs for entry in config["data_files"]]
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import InputError
+from .families.family import endless
 from .problem import AssertTests, Problem
 
 GENERATOR_VERSION = 1
@@ -169,18 +170,13 @@ def generate_listops(
         raise InputError(f"Expected at least 1 listops problem, found size {size}.")
     rng = random.Random(f"listops-{GENERATOR_VERSION}/{split}/{seed}")
     problems: list[Problem] = []
-    for chain in _endless(chains(split, seed), rng):
+    for chain in endless(chains(split, seed), rng):
         problem = _problem(chain, split, len(problems), rng, num_tests)
         if problem is not None:
             problems.append(problem)
         if len(problems) == size:
             return problems
     raise AssertionError("unreachable: the stream of chains is endless")
-
-
-def _endless(pool: list[Chain], rng: random.Random) -> Iterator[Chain]:
-    while True:
-        yield from rng.sample(pool, len(pool))
 
 
 def _problem(chain: Chain, split: str, index: int, rng: random.Random, num_tests: int) -> Problem | None:

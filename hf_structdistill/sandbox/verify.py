@@ -79,7 +79,7 @@ def verify(
     weights = {id(problem): _weight(problem) for problem in problems}
     tasks.sort(key=lambda task: weights[id(task[1])], reverse=True)
     late: list[int] = []
-    with Pool(backend, limits, min(workers or _cores(), len(tasks))) as pool:
+    with Pool(backend, limits, min(workers or available_cores(), len(tasks))) as pool:
         for number, verdict in pool.run(tasks):
             late.append(number) if verdict.status == "timeout" else finished(number, verdict)
     with Pool(backend, limits, min(1, len(late))) as pool:  # alone: a busy machine is no reason to fail
@@ -88,7 +88,8 @@ def verify(
     return [verdict or Verdict("unknown", reason="not run") for verdict in verdicts]
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -23,10 +23,10 @@ _SYNONYMS = {"expression_list": "tuple", "pattern_list": "tuple_pattern", "conca
 _TRANSPARENT = frozenset({"parenthesized_expression"})
 _PUNCTUATION = frozenset({"(", ")", "[", "]", "{", "}", ",", ";", "\n", ""})
 _INSIDE_STRINGS = ("string_start", "string_content", "string_end", "string_fragment", "escape_sequence")
-_KEEP, _DROP, _OPAQUE, _STRING, _PASS = range(5)
+KEEP, DROP, OPAQUE, STRING, PASS = range(5)
 
 
-class _KindTable:
+class KindTable:
     """What becomes of each node kind of one language."""
 
     def __init__(self, language: Language) -> None:
@@ -35,33 +35,34 @@ class _KindTable:
         self.roles = {}
         for kind, name in names.items():
             if kind not in named:
-                self.roles[kind] = _DROP if name in _PUNCTUATION else _OPAQUE
+                self.roles[kind] = DROP if name in _PUNCTUATION else OPAQUE
             elif name in dropped:
-                self.roles[kind] = _DROP
+                self.roles[kind] = DROP
             elif name in language.strings:
-                self.roles[kind] = _STRING
+                self.roles[kind] = STRING
             else:
-                self.roles[kind] = _PASS if name in _TRANSPARENT else _KEEP
+                self.roles[kind] = PASS if name in _TRANSPARENT else KEEP
         # a grammar may have one type under several ids
         first = {(names[k], k in named): k for k in sorted(names, reverse=True)}
         # a grammar may lack the synonym: Go has lists of expressions and no tuples
         self.canonical = {
             k: first.get((_SYNONYMS.get(n, n), k in named), first[n, k in named]) for k, n in names.items()
         }
-        self.tokens = {k: 0 if role == _DROP else self.canonical[k] for k, role in self.roles.items()}
+        self.tokens = {k: 0 if role == DROP else self.canonical[k] for k, role in self.roles.items()}
         """What stands for a token in the key of its parent, 0 for nothing."""
-        tokens = {k for k, role in self.roles.items() if role in (_DROP, _OPAQUE)}
+        tokens = {k for k, role in self.roles.items() if role in (DROP, OPAQUE)}
         self.whole = frozenset(tokens | {k for k in named if names[k] in language.identifiers})
         """Kinds that are one token, or none, whatever is in them."""
         self.interpolations = frozenset(k for k in named if names[k] in ("interpolation", "template_substitution"))
-        plain = {k for k, role in self.roles.items() if role == _KEEP} - self.whole - language.statement_kinds
+        plain = {k for k, role in self.roles.items() if role == KEEP} - self.whole - language.statement_kinds
         self.plain = {k: self.canonical[k] for k in plain}
         """Kinds whose nodes with children are subtrees, without exception."""
 
 
 @cache
-def _kind_table(language: Language) -> _KindTable:
-    return _KindTable(language)
+def kind_table(language: Language) -> KindTable:
+    """The table of a language, made once."""
+    return KindTable(language)
 
 
 def read(source: str, language: Language, numbers: dict[tuple, int]) -> tuple[SyntaxTree, dict[int, int]]:
@@ -127,7 +128,7 @@ class _Reader:
 
     def __init__(self, tree: SyntaxTree, numbers: dict[tuple, int]) -> None:
         self.tree, self.numbers = tree, numbers
-        self.table = _kind_table(tree.language)
+        self.table = kind_table(tree.language)
         self.open_nodes: list[int] = []
         self.keys: list[list[int]] = []
         """Keys of the open subtrees around the innermost one."""
@@ -137,7 +138,7 @@ class _Reader:
         """How many had been found when each open node that is not plain was entered."""
 
     def enter(self, key: list[int], kind: int) -> list[int]:
-        if self.table.roles[kind] == _PASS:
+        if self.table.roles[kind] == PASS:
             return key  # its children go to the parent
         self.marks.append(len(self.found))
         self.keys.append(key)
@@ -145,7 +146,7 @@ class _Reader:
 
     def leave(self, key: list[int], node: int) -> list[int]:
         kind = self.tree.kinds[node]
-        if self.table.roles[kind] == _PASS:
+        if self.table.roles[kind] == PASS:
             return key
         outer, mark = self.keys.pop(), self.marks.pop()
         token = self._token(node, kind)
@@ -163,10 +164,10 @@ class _Reader:
         kinds, table = self.tree.kinds, self.table
         if kind in table.whole:
             return table.tokens[kind]
-        if table.roles[kind] == _STRING:
+        if table.roles[kind] == STRING:
             return table.tokens[kind] if table.interpolations.isdisjoint(kinds[node:]) else None
         is_docstring = self.tree.language.is_docstring
-        if is_docstring is not None and table.roles[kinds[node + 1]] == _STRING:
+        if is_docstring is not None and table.roles[kinds[node + 1]] == STRING:
             body = self.open_nodes[-1] if self.open_nodes else -1
             owner = self.open_nodes[-2] if len(self.open_nodes) > 1 else -1
             if is_docstring(self.tree, node, body, owner):
@@ -220,7 +221,7 @@ def flows(graph: DataFlow, numbers: dict[tuple, int]) -> dict[int, int]:
 def tokens(tree: SyntaxTree) -> list[str]:
     """The tokens of a program, for its n-grams: names and literals as written (strings whole), operators, keywords,
     punctuation; no layout, comments, docstrings or redundant parentheses."""
-    roles = _kind_table(tree.language).roles
+    roles = kind_table(tree.language).roles
     named, kinds, last = tree.language.named_kinds, tree.kinds, tree.last
     dropped = set(tree.docstrings)
     found: list[str] = []
@@ -228,13 +229,13 @@ def tokens(tree: SyntaxTree) -> list[str]:
     while i < stop:
         kind = kinds[i]
         role = roles[kind]
-        if i in dropped or (role == _DROP and kind in named):
+        if i in dropped or (role == DROP and kind in named):
             i = last[i]
-        elif role in (_OPAQUE, _STRING, _DROP) or (last[i] == i + 1 and i):
+        elif role in (OPAQUE, STRING, DROP) or (last[i] == i + 1 and i):
             found.append(tree.text(i).decode("utf-8", "replace"))
             i = last[i]
         else:
-            if role == _PASS:
+            if role == PASS:
                 dropped.update((i + 1, last[i] - 1))  # its brackets
             i += 1
     return [token for token in found if token.strip()]

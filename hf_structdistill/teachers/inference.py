@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import os
 import queue
 import random
 import threading
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..problems import Problem
+from ..sandbox.verify import available_cores
 from .asking import AskingProcess, AskingThread
 from .base import Answer, Reply, Request
 from .limits import AdaptiveLimit, Budget
@@ -147,8 +147,7 @@ class InferenceTeacher:
             return 1
         if self.processes is not None:
             return max(1, min(self.processes, self.concurrency, number))
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, min(cores, self.concurrency // PROCESS_CONCURRENCY, number // PROCESS_REQUESTS))
+        return max(1, min(available_cores(), self.concurrency // PROCESS_CONCURRENCY, number // PROCESS_REQUESTS))
 
     def _part(self, parts: int) -> InferenceTeacher:
         """A teacher for one of `parts` processes."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .base import Request, Teacher
 from .journal import Journal
+from .limits import Budget
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Usage:
         """In the currency of the prices; None without prices or counts."""
         if not self.counted or not (self.price_in or self.price_out):
             return None
-        return (self.prompt_tokens * self.price_in + self.completion_tokens * self.price_out) / 1e6
+        prices = Budget(price_in=self.price_in, price_out=self.price_out)
+        return prices.price(self.prompt_tokens, self.completion_tokens)
 
 
 def count_usage(asked: Iterable[tuple[Teacher, Sequence[Request]]], journal: Journal) -> list[Usage]:

@@ -9,7 +9,8 @@ import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
 from hf_structdistill.errors import InputError
-from hf_structdistill.model_card import changed_settings, is_hub_id, write_student_card
+from hf_structdistill.model_card import changed_settings, write_student_card
+from hf_structdistill.model_names import is_hub_id
 
 
 class Pointer:

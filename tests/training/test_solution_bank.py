@@ -1,7 +1,10 @@
 """The bank of solutions: one vector a program, from an encoder or a fingerprint, and refused where it does not fit."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -125,6 +128,26 @@ class CountedEncoder:
             raise KeyboardInterrupt
         self.asked += len(codes)
         return np.stack([structure_fingerprint(code) for code in codes])
+
+
+def test_the_revision_of_an_encoder_on_the_hub_is_its_commit(tmp_path, encoder_folder):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "models--me--encoder"
+    shutil.copytree(encoder_folder, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    script = (
+        "import sys\nfrom hf_structdistill.code_encoders import load_encoder\n"
+        "sys.stdout.write(str(load_encoder('me/encoder').identity))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"HF_HUB_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"'encoder': 'me/encoder', 'revision': '{commit}'" in shown.stdout
 
 
 def test_an_interrupted_run_continues(tmp_path):

@@ -13,7 +13,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from ...errors import InputError
 from ..problem import AssertTests, Problem
@@ -29,6 +29,7 @@ _BUCKETS = 10
 _VALIDATION_BUCKETS = (3,)
 _TEST_BUCKETS = (0, 5)
 
+Item = TypeVar("Item")
 Names = dict[str, str]
 Arguments = tuple[Any, ...]
 
@@ -145,8 +146,8 @@ def generate_problems(
         raise InputError(f"Expected at least 1 {family.name} problem, found size {size}.")
     rng = random.Random(f"{family.name}-{family.version}/{split}/{seed}")
     pool = family.compositions(split, seed)
-    flat = _endless([composition for composition in pool if not composition.shape.test_only], rng)
-    deeper = _endless([composition for composition in pool if composition.shape.test_only], rng)
+    flat = endless([composition for composition in pool if not composition.shape.test_only], rng)
+    deeper = endless([composition for composition in pool if composition.shape.test_only], rng)
     problems: list[Problem] = []
     while len(problems) < size:
         deep = split == "test" and len(problems) % DEEPER_EVERY == DEEPER_EVERY - 1
@@ -156,7 +157,8 @@ def generate_problems(
     return problems
 
 
-def _endless(pool: list[Composition], rng: random.Random) -> Iterator[Composition]:
+def endless(pool: list[Item], rng: random.Random) -> Iterator[Item]:
+    """All of `pool` in random order, again and again."""
     while True:
         yield from rng.sample(pool, len(pool))
 
