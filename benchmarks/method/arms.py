@@ -1,4 +1,4 @@
-"""The arms of the studies, and what is tried to tune each: six trials an arm, no arm more than another."""
+"""The arms of the studies, and what is tried to tune each: three trials an arm, no arm more than another."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ ALL_SCALES = (0.3, 1.0, 3.0)
 SFT = "SFTTrainer"
 ARMS = (SFT, *SINGLE, ALL)
 
-SFT_RATES = (1e-3, 2e-3, 3e-3, 4e-3, 6e-3, 8e-3)
+SFT_RATES = (2e-3, 3e-3, 4.5e-3)
 REJECTED = ("pathway divergence", ALL)
 
 
-def candidates(name: str, rates: tuple[float, float]) -> Iterator[tuple[Arm, float]]:
-    """(arm, learning rate) of each trial: six rates for SFTTrainer, elsewhere its best two times three strengths."""
+def candidates(name: str, rate: float) -> Iterator[tuple[Arm, float]]:
+    """(arm, learning rate) of each trial: three rates for SFTTrainer, elsewhere three strengths at its best rate."""
     if name == SFT:
         yield from ((Arm(SFT), rate) for rate in SFT_RATES)
         return
     for settings in _strengths(name):
-        for rate in rates:
-            yield Arm(name, settings, rejected=name in REJECTED), rate
+        yield Arm(name, settings, rejected=name in REJECTED), rate
 
 
 def _strengths(name: str) -> Iterator[dict[str, float]]:

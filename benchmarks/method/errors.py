@@ -10,20 +10,23 @@ from hf_structdistill.problems.families import wrong_variable_mutants
 from hf_structdistill.sandbox import verify
 
 MOST_MUTANTS = 80  # of one program; longer lists are cut, which can only lower the count
+EXAMINED = 50  # failing programs, the first ones: the same problems in every arm where they fail
 
 
 def wrong_variable_errors(
     problems: Sequence[Problem], codes: Sequence[str | None], passed: Sequence[bool]
-) -> list[bool]:
-    """For each problem, whether its code fails and some single change of one variable use makes it pass."""
+) -> dict[int, bool]:
+    """For the first failing programs, by index, whether some single change of one variable use makes it pass."""
+    failing = [index for index, ok in enumerate(passed) if not ok][:EXAMINED]
     owners: list[int] = []
     mutants: list[str] = []
-    for index, (code, ok) in enumerate(zip(codes, passed, strict=True)):
-        if code is None or ok:
+    for index in failing:
+        code = codes[index]
+        if code is None:
             continue
         for mutant in itertools.islice(wrong_variable_mutants(code), MOST_MUTANTS):
             owners.append(index)
             mutants.append(mutant)
-    verdicts = verify([problems[index] for index in owners], mutants, workers=1, cpu_seconds=2.0, wall_seconds=10.0)
+    verdicts = verify([problems[index] for index in owners], mutants, workers=1, cpu_seconds=0.5, wall_seconds=5.0)
     repaired = {index for index, verdict in zip(owners, verdicts, strict=True) if verdict.passed}
-    return [index in repaired for index in range(len(problems))]
+    return {index: index in repaired for index in failing}

@@ -70,6 +70,7 @@ def training_settings(run: Run, folder: str) -> dict[str, Any]:
         warmup_steps=0.05,
         weight_decay=run.setting.weight_decay,
         max_length=run.setting.max_length,
+        train_sampling_strategy="group_by_length",
         activation_checkpointing=False,
         bf16=False,
         use_cpu=True,
@@ -94,13 +95,12 @@ def evaluate(model: Any, tokenizer: Any, problems: Sequence[Problem]) -> dict[st
     codes = [record.code for record in result.records]
     passed = [record.verdict.passed for record in result.records]
     repairable = wrong_variable_errors(problems, codes, passed)
-    failures = len(passed) - sum(passed)
     return {
         "pass@1": sum(passed) / len(passed),
         "parse_rate": result.parse_rate,
         "bits_per_byte": likelihood,
-        "wrong_variable_errors": sum(repairable),
-        "wrong_variable_share": sum(repairable) / failures if failures else None,
+        "wrong_variable_errors": sum(repairable.values()),
+        "wrong_variable_share": sum(repairable.values()) / len(repairable) if repairable else None,
         **{
             f"{mode}_{name}": scores[name]
             for mode, scores in result.scores.items()
@@ -109,7 +109,7 @@ def evaluate(model: Any, tokenizer: Any, problems: Sequence[Problem]) -> dict[st
         },
         # one character a problem, in the order of `load_problems`
         "passed": "".join(str(int(ok)) for ok in passed),
-        "wrong_variable": "".join(str(int(wrong)) for wrong in repairable),
+        "wrong_variable": sorted(index for index, wrong in repairable.items() if wrong),
         "depth_pass@1": _share(passed, [problem.metadata.get("novelty") == "depth" for problem in problems]),
     }  # fmt: skip
 

@@ -24,19 +24,19 @@ from .pool import make_runs
 from .setting import Arm, Run
 
 MAIN = Generated()
-VARIANTS = {"with reasoning": MAIN, "without reasoning": replace(MAIN, reasoning=False)}
-SEEDS = {"with reasoning": 8, "without reasoning": 5}
+VARIANTS = {"without reasoning": MAIN, "with reasoning": replace(MAIN, reasoning=True)}
+SEEDS = {"without reasoning": 8, "with reasoning": 5}
 TUNING_SEED = 1000  # no seed of the test runs
 
 
 def tune(out: Path, workers: int, arms: Sequence[str]) -> None:
-    """Six trials an arm on the validation split; the best by pass@1, then by corrected data flow, is chosen."""
+    """Three trials an arm on the validation split; the best by pass@1, then by corrected data flow, is chosen."""
     ledger = Ledger(out / "tune.jsonl")
-    trials = {SFT: _trials(SFT, (0.0, 0.0))}
+    trials = {SFT: _trials(SFT, 0.0)}
     make_runs(trials[SFT], ledger, workers)
-    rates = _best_rates(_rows(ledger, trials[SFT]))
+    rate = max(_rows(ledger, trials[SFT]), key=_quality)["learning_rate"]
     for arm in arms:
-        trials.setdefault(arm, _trials(arm, rates))
+        trials.setdefault(arm, _trials(arm, rate))
     make_runs([run for arm in arms for run in trials[arm]], ledger, workers)
     chosen = _read(out)
     for arm in arms:
@@ -45,10 +45,10 @@ def tune(out: Path, workers: int, arms: Sequence[str]) -> None:
     (out / "chosen.json").write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")
 
 
-def _trials(arm: str, rates: tuple[float, float]) -> list[Run]:
+def _trials(arm: str, rate: float) -> list[Run]:
     return [
-        Run(MAIN, candidate, TUNING_SEED, "validation", rate, study=f"tune {arm}")
-        for candidate, rate in candidates(arm, rates)
+        Run(MAIN, candidate, TUNING_SEED, "validation", tried, study=f"tune {arm}")
+        for candidate, tried in candidates(arm, rate)
     ]
 
 
@@ -61,18 +61,13 @@ def _quality(row: dict[str, Any]) -> tuple[float, float]:
     return row["scores"]["pass@1"], row["scores"]["strict_dataflow_match_corrected"] or 0.0
 
 
-def _best_rates(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
-    ranked = sorted(rows, key=_quality, reverse=True)
-    return ranked[0]["learning_rate"], ranked[1]["learning_rate"]
-
-
 def _read(out: Path) -> dict[str, Any]:
     file = out / "chosen.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def run(out: Path, workers: int, arms: Sequence[str]) -> None:
-    """Every chosen arm on the test split: 8 seeds with reasoning, 5 without; seed by seed, so that pairs fill up."""
+    """Every chosen arm on the test split: 8 seeds without reasoning, 5 with; seed by seed, so that pairs fill up."""
     missing = [arm for arm in arms if arm not in _read(out)]
     if missing:
         raise SystemExit(f"not tuned yet: {', '.join(missing)}; run the command `tune` first")

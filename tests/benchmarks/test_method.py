@@ -19,17 +19,17 @@ TINY = Generated(train_size=15, test_size=6, width=32, layers=1, epochs=1.0, bat
 
 
 def test_every_arm_gets_as_many_trials():
-    trials = {arm: list(candidates(arm, (2e-3, 3e-3))) for arm in ARMS}
-    assert {len(found) for found in trials.values()} == {6}
+    trials = {arm: list(candidates(arm, 3e-3)) for arm in ARMS}
+    assert {len(found) for found in trials.values()} == {3}
     for arm, found in trials.items():
-        assert len({json.dumps([a.settings, rate]) for a, rate in found}) == 6
+        assert len({json.dumps([a.settings, rate]) for a, rate in found}) == 3
         assert arm == SFT or all(a.settings is not None for a, _ in found)
 
 
 def test_a_key_changes_with_what_a_run_depends_on_and_with_nothing_else():
     run = Run(TINY, Arm(SFT), seed=0, split="test")
     others = [replace(run, seed=1), replace(run, split="validation"), replace(run, learning_rate=1e-3),
-              replace(run, setting=replace(TINY, reasoning=False)), replace(run, arm=Arm(SFT, {}))]  # fmt: skip
+              replace(run, setting=replace(TINY, reasoning=True)), replace(run, arm=Arm(SFT, {}))]  # fmt: skip
     assert len({run.key, *(other.key for other in others)}) == 6
     assert replace(run, study="another").key == run.key
 
@@ -59,21 +59,21 @@ def test_a_wrong_variable_error_is_one_use_away_from_passing():
     other = problems[1].reference.split(" = ")[0].rsplit(" ", 1)[1]
     misread = problems[1].reference.replace(f"return {reads}", f"return {other}")
     codes = [problems[0].reference, misread, "def nothing():\n    pass\n"]
-    assert wrong_variable_errors(problems, codes, [True, False, False]) == [False, True, False]
+    assert wrong_variable_errors(problems, codes, [True, False, False]) == {1: True, 2: False}
 
 
 def test_examples_hold_reasoning_and_mutants_as_the_arm_asks():
-    plain = replace(TINY, reasoning=False).examples(rejected=False)
-    full = TINY.examples(rejected=True)
+    plain = TINY.examples(rejected=False)
+    full = replace(TINY, reasoning=True).examples(rejected=True)
     assert set(plain[0]) == {"prompt", "completion"} and plain[0]["completion"].startswith("```python")
     assert full[0]["completion"].startswith("1. ") and full[0]["rejected"] != full[0]["completion"]
 
 
 def test_a_run_trains_evaluates_and_is_reported(tmp_path):
     rows = []
-    for arm in (Arm(SFT), next(candidates("data-flow pointer", (3e-3, 4e-3)))[0]):
+    for arm in (Arm(SFT), next(candidates("data-flow pointer", 3e-3))[0]):
         for seed in (0, 1):
-            rows.append(perform(Run(TINY, arm, seed, "test", study="with reasoning")))
+            rows.append(perform(Run(TINY, arm, seed, "test", study="without reasoning")))
     assert len(rows[0]["scores"]["passed"]) == 6 and 0 <= rows[0]["scores"]["parse_rate"] <= 1
     assert rows[0]["scores"] == perform(Run(TINY, Arm(SFT), 0, "test"))["scores"]  # the same run, the same result
     assert any("dataflow" in name for entry in rows[2]["log"] for name in entry)
@@ -81,5 +81,5 @@ def test_a_run_trains_evaluates_and_is_reported(tmp_path):
     for row in rows:
         ledger.append(row)
     text = study1.write_report(tmp_path)
-    assert "| data-flow pointer | 2 |" in text and (tmp_path / "study1-with-reasoning.png").stat().st_size > 5000
+    assert "| data-flow pointer | 2 |" in text and (tmp_path / "study1-without-reasoning.png").stat().st_size > 5000
     assert report.table(rows, [SFT], SFT).count("\n") == 2
