@@ -20,21 +20,35 @@ MAX_NEW_TOKENS = 384
 def perform(run: Run) -> dict[str, Any]:
     """Train and evaluate; returns the row of the ledger."""
     started = time.perf_counter()
-    model, tokenizer, logs = train(run)
+    trainer = train(run)
     trained = time.perf_counter()
-    scores = evaluate(model, tokenizer, run.setting.held_out(run.split))
+    scores = evaluate(trainer.model, trainer.processing_class, run.setting.held_out(run.split))
     return {
         "key": run.key,
         **asdict(run),
         "scores": scores,
         "train_seconds": round(trained - started, 1),
         "evaluation_seconds": round(time.perf_counter() - trained, 1),
-        "log": [{k: v for k, v in entry.items() if isinstance(v, float | int)} for entry in logs],
+        "log": [{k: v for k, v in entry.items() if isinstance(v, float | int)} for entry in trainer.state.log_history],
     }
 
 
-def train(run: Run) -> tuple[Any, Any, list[dict[str, float]]]:
-    """Train a fresh student; in every arm the same seed gives the same first weights and order of the data."""
+def train(run: Run, structural: type | None = None) -> Any:
+    """The trainer after its training; the same seed gives the same first weights and order of the data in every arm.
+
+    `structural` stands in for StructureAwareTrainer where one is called for.
+    """
+    import transformers
+
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(run, folder, structural)
+        # the order by length comes from the global generator, which the heads of an arm have drawn from
+        transformers.set_seed(run.seed)
+        trainer.train()
+    return trainer
+
+
+def make_trainer(run: Run, folder: str, structural: type | None) -> Any:
     import transformers
     from datasets import Dataset, disable_progress_bars
     from transformers.trainer_callback import PrinterCallback
@@ -46,16 +60,14 @@ def train(run: Run) -> tuple[Any, Any, list[dict[str, float]]]:
     transformers.utils.logging.set_verbosity_error()
     rows = run.setting.examples(run.arm.rejected)
     model, tokenizer = run.setting.student(rows, run.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        shared = training_settings(run, folder)
-        if run.arm.settings is None:
-            kind, args = SFTTrainer, SFTConfig(**shared)
-        else:
-            kind, args = StructureAwareTrainer, StructureAwareConfig(**shared, **run.arm.settings)
-        trainer = kind(model=model, args=args, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
-    return model, tokenizer, trainer.state.log_history
+    shared = training_settings(run, folder)
+    if run.arm.settings is None:
+        kind, args = SFTTrainer, SFTConfig(**shared)
+    else:
+        kind, args = structural or StructureAwareTrainer, StructureAwareConfig(**shared, **run.arm.settings)
+    trainer = kind(model=model, args=args, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def training_settings(run: Run, folder: str) -> dict[str, Any]:

@@ -75,8 +75,8 @@ def run(out: Path, workers: int, arms: Sequence[str]) -> None:
     for variant, setting in VARIANTS.items():
         for seed in range(SEEDS[variant]):
             for name in arms:
-                rate = _read(out)[name]["learning_rate"]
-                runs.append(Run(setting, chosen_arm(out, name), seed, "test", rate, study=variant))
+                arm, rate = chosen_arm(out, name), chosen_rate(out, name)
+                runs.append(Run(setting, arm, seed, "test", rate, study=variant))
     make_runs(runs, Ledger(out / "runs.jsonl"), workers)
 
 
@@ -84,6 +84,11 @@ def chosen_arm(out: Path, name: str) -> Arm:
     """The arm with the coefficients that tuning chose."""
     settings = _read(out)[name]["settings"]
     return Arm(name, settings, rejected=bool(settings and settings["divergence_coef"]))
+
+
+def chosen_rate(out: Path, name: str) -> float:
+    """The learning rate that tuning chose for an arm."""
+    return _read(out)[name]["learning_rate"]
 
 
 def write_report(out: Path) -> str:

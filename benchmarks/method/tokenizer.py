@@ -1,4 +1,4 @@
-"""The tokenizer of students made from scratch: a name is the same token in the text, after a bracket and in the code."""
+"""The tokenizer of students made from scratch: a name is the same token in the text and in the code."""
 
 from __future__ import annotations
 

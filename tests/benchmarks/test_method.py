@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.method import report, study1
-from benchmarks.method.arms import ARMS, SFT, candidates
+from benchmarks.method import report, study1, study3
+from benchmarks.method.arms import ARMS, OFF, SFT, candidates
 from benchmarks.method.errors import wrong_variable_errors
-from benchmarks.method.experiment import perform
+from benchmarks.method.experiment import perform, train
 from benchmarks.method.generated import Generated
+from benchmarks.method.gradients import GradientProbe
 from benchmarks.method.ledger import Ledger
 from benchmarks.method.setting import Arm, Run
 from benchmarks.method.statistics import estimate, t_interval
@@ -83,3 +84,43 @@ def test_a_run_trains_evaluates_and_is_reported(tmp_path):
     text = study1.write_report(tmp_path)
     assert "| data-flow pointer | 2 |" in text and (tmp_path / "study1-without-reasoning.png").stat().st_size > 5000
     assert report.table(rows, [SFT], SFT).count("\n") == 2
+
+
+def test_a_probe_sees_the_gradient_of_every_objective():
+    settings = {**OFF, "structure_weight": 0.5, "dataflow_coef": 0.1, "divergence_coef": 0.1}
+    run = Run(TINY, Arm("probed", settings, rejected=True), 0, "validation", study="3600 problems")
+    probed, unprobed = train(run, GradientProbe), train(run)
+    assert {row["objective"] for row in probed.measured} == {"weighted_nll", "dataflow", "divergence"}
+    assert all(row["ratio"] > 0 and -1 <= row["cosine"] <= 1 for row in probed.measured)
+    # what weights add to the NLL is a part of it
+    assert all(row["ratio"] < 1 for row in probed.measured if row["objective"] == "weighted_nll")
+    # probing leaves the training as it was
+    assert _losses(probed) == _losses(unprobed)
+    assert "| dataflow | " in study3.gradient_table(probed.measured)
+
+
+def _losses(trainer):
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def test_arms_share_the_order_of_the_data():
+    orders = []
+    for arm in (Arm(SFT), Arm("pointer", {**OFF, "dataflow_coef": 1e-9})):
+        losses = _losses(train(Run(replace(TINY, train_size=60), arm, 0, "validation")))
+        assert len(losses) > 3
+        orders.append(losses)
+    assert orders[0] == pytest.approx(orders[1], rel=1e-4)
+
+
+def test_every_ablation_changes_one_thing(tmp_path):
+    chosen = {name: {"learning_rate": 3e-3, "settings": None if name == SFT else {**OFF, "dataflow_coef": 0.1}}
+              for name in ARMS}  # fmt: skip
+    (tmp_path / "chosen.json").write_text(json.dumps(chosen))
+    runs = list(study3.ablations(tmp_path, "data-flow pointer"))
+    assert len({run.key for run in runs}) == len(runs) and {run.split for run in runs} == {"validation"}
+    base = next(run for run in runs if run.arm.name == "data-flow pointer").arm.settings
+    for run in runs:
+        if run.arm.name not in (SFT, "data-flow pointer"):
+            assert len(run.arm.settings.items() - base.items()) == 1
+    by_size = {(run.study, run.arm.name): run.setting.train_size for run in runs}
+    assert by_size["1200 problems", SFT] == by_size["1200 problems", "data-flow pointer"] == 1200

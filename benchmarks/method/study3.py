@@ -1,0 +1,119 @@
+"""Study 3: ablations of study 1's best arm, on its validation split, and where the gradient of each objective goes.
+
+python -m benchmarks.method.study3 --out results [--workers 2] run         # three seeds an ablation
+python -m benchmarks.method.study3 --out results gradients                 # one training, probed every 50 steps
+python -m benchmarks.method.study3 --out results report
+
+`--out` is the folder of study 1, whose `chosen.json` says which coefficients were tuned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from . import report
+from .arms import ALL, ARMS, OFF, SFT
+from .generated import Generated
+from .ledger import Ledger
+from .pool import make_runs
+from .setting import Arm, Run
+from .study1 import MAIN, chosen_arm, chosen_rate
+
+SEEDS = range(100, 103)  # neither those of the test runs nor the tuning's
+SETTINGS: dict[str, dict[str, Any]] = {
+    "no curriculum (constant)": {"structure_schedule": "constant"},
+    "curriculum over half of the training": {"structure_ramp_ratio": 0.5},
+    "heads of rank 16": {"structure_head_rank": 16},
+    "1 ancestor": {"structure_num_ancestors": 1},
+    "8 ancestors": {"structure_num_ancestors": 8},
+}
+SIZES = (1200, 7200)
+
+
+def ablations(out: Path, name: str) -> Iterator[Run]:
+    """The chosen arm, the same with one setting changed, and both it and SFTTrainer on less and on more data."""
+    arm = chosen_arm(out, name)
+    for seed in SEEDS:
+        for base in (chosen_arm(out, SFT), arm):
+            yield _run(out, MAIN, base, seed, f"{MAIN.train_size} problems")
+        faster = {"structure_head_learning_rate": 3 * chosen_rate(out, name)}
+        for label, change in {**SETTINGS, "heads learn 3 times as fast": faster}.items():
+            changed = Arm(label, {**(arm.settings or OFF), **change}, arm.rejected)
+            yield _run(out, MAIN, changed, seed, f"{MAIN.train_size} problems", name)
+        for size in SIZES:
+            for base in (chosen_arm(out, SFT), arm):
+                yield _run(out, replace(MAIN, train_size=size), base, seed, f"{size} problems")
+
+
+def _run(out: Path, setting: Generated, arm: Arm, seed: int, study: str, tuned_as: str | None = None) -> Run:
+    return Run(setting, arm, seed, "validation", chosen_rate(out, tuned_as or arm.name), study=study)
+
+
+def gradients(out: Path) -> None:
+    """Train once with every objective on, and keep what each one's gradient is beside the NLL's."""
+    from .experiment import train
+    from .gradients import GradientProbe
+
+    settings = {**OFF, **(chosen_arm(out, ALL).settings or {}), "embedding_coef": 0.1}
+    run = Run(MAIN, Arm("every objective", settings, rejected=True), SEEDS[0], "validation", chosen_rate(out, ALL))
+    measured = train(run, GradientProbe).measured
+    (out / "gradients.jsonl").write_text("".join(json.dumps(row) + "\n" for row in measured), encoding="utf-8")
+    print(gradient_table(measured))
+
+
+def gradient_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Markdown: means over the first and the last half of the probed steps."""
+    middle = max(row["step"] for row in rows) / 2
+    halves: dict[str, tuple[list, list]] = defaultdict(lambda: ([], []))
+    for row in rows:
+        halves[row["objective"]][row["step"] > middle].append(row)
+    lines = ["| objective | norm / NLL's, first half | last half | cosine, first half | last half |", "|---" * 5 + "|"]
+    for name, (first, last) in halves.items():
+        cells = [_mean(half, field) for field in ("ratio", "cosine") for half in (first, last)]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _mean(rows: Sequence[dict[str, Any]], field: str) -> str:
+    return f"{sum(row[field] for row in rows) / len(rows):.2f}" if rows else "none"
+
+
+def write_report(out: Path) -> str:
+    rows = Ledger(out / "ablations.jsonl").rows()
+    parts = []
+    for study in dict.fromkeys(row["study"] for row in rows):
+        shown = [row for row in rows if row["study"] == study]
+        names = list(dict.fromkeys(row["arm"]["name"] for row in shown))
+        parts.append(f"### Study 3, {study}\n\n{report.table(shown, names, SFT)}")
+    probes = out / "gradients.jsonl"
+    if probes.is_file():
+        measured = [json.loads(line) for line in probes.read_text(encoding="utf-8").splitlines()]
+        parts.append("### Study 3, gradients\n\n" + gradient_table(measured))
+    text = "\n\n".join(parts)
+    (out / "study3.md").write_text(text + "\n", encoding="utf-8")
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("run", "gradients", "report"))
+    parser.add_argument("--out", type=Path, required=True, help="folder of study 1")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--arm", choices=ARMS[1:], default=ALL, help="which arm to take apart")
+    options = parser.parse_args()
+    if options.command == "run":
+        make_runs(list(ablations(options.out, options.arm)), Ledger(options.out / "ablations.jsonl"), options.workers)
+    elif options.command == "gradients":
+        gradients(options.out)
+    else:
+        print(write_report(options.out))
+
+
+if __name__ == "__main__":
+    main()
