@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,10 +12,14 @@ from datasets import Dataset
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
+from transformers.modeling_utils import AttentionInterface
 from trl.data_utils import is_conversational
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
+from .errors import InputError
+
 __all__ = [
+    "AttentionRecorder",
     "DataCollatorForLanguageModeling",
     "ForwardRecorder",
     "apply_formatting",
@@ -70,6 +75,75 @@ class ForwardRecorder:
             yield self
         finally:
             handle.remove()
+
+
+class AttentionRecorder:
+    """Keeps the queries and keys of one attention layer, as they enter its dot products.
+
+    transformers 5.23 looks the attention function of a model up by `config._attn_implementation` in one mapping, on
+    every call ("eager" is not in it: each model has its own), and calls it with the module, queries (B, H, T, d) and
+    keys (B, G, T, d), rotated and normed, G <= H groups of heads. During `listening` an entry there looks on.
+
+    Args:
+        causal_lm: the model, below PEFT's wrapper.
+        layer: index of the layer; negative counts from the last.
+    """
+
+    def __init__(self, causal_lm: PreTrainedModel, layer: int) -> None:
+        config = causal_lm.config.get_text_config()
+        if not -config.num_hidden_layers <= layer < config.num_hidden_layers:
+            raise InputError(
+                f"attention_layer must lie between {-config.num_hidden_layers} and {config.num_hidden_layers - 1}, "
+                f"for the model has {config.num_hidden_layers} layers; found {layer}."
+            )
+        self.layer = layer % config.num_hidden_layers
+        self.implementation = config._attn_implementation
+        self.queries: Tensor | None = None
+        self.keys: Tensor | None = None
+        self.scaling = 1.0
+
+    @contextmanager
+    def listening(self) -> Iterator[AttentionRecorder]:
+        """Record the first forward inside the block; recomputed activations go the usual way."""
+        mapping = AttentionInterface._global_mapping
+        usual = mapping.get(self.implementation)
+        mapping[self.implementation] = self._looking_on(usual)
+        try:
+            yield self
+        finally:
+            if usual is None:
+                del mapping[self.implementation]
+            else:
+                mapping[self.implementation] = usual
+
+    def _looking_on(self, usual: Callable | None) -> Callable:
+        def attend(module: nn.Module, queries: Tensor, keys: Tensor, *args: Any, **kwargs: Any) -> Any:
+            if self.queries is None and getattr(module, "layer_idx", None) == self.layer:
+                self.queries, self.keys = queries, keys
+                scaling = kwargs.get("scaling")
+                self.scaling = queries.size(-1) ** -0.5 if scaling is None else float(scaling)
+            function = usual or sys.modules[type(module).__module__].eager_attention_forward
+            return function(module, queries, keys, *args, **kwargs)
+
+        return attend
+
+    def read(self, training: bool) -> tuple[Tensor, Tensor, float]:
+        """Queries, keys and the factor of their products.
+
+        Raises:
+            InputError: the model's attention cannot be seen, or gradients cannot flow into it.
+        """
+        if self.queries is None or self.keys is None:
+            raise InputError(
+                f"attention_coef reads queries and keys where transformers calls the attention function of layer "
+                f"{self.layer} ({self.implementation}), but this model's layer does not call it; set it to 0.0."
+            )
+        if training and not self.queries.requires_grad:
+            raise InputError(
+                "attention_coef needs gradients of queries and keys, which reentrant checkpointing cuts off; set "
+                "activation_checkpointing_kwargs={'use_reentrant': False}."
+            )
+        return self.queries, self.keys, self.scaling
 
 
 def lm_head_logits(causal_lm: PreTrainedModel, states: Tensor, token_ids: Tensor) -> Tensor:

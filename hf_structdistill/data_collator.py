@@ -61,6 +61,7 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
         | dataflow_uses | (N, 2) int64 | row, position of a use's first token |
         | dataflow_sources | (N, C) int64 | positions of its reaching definitions, -1 padded |
         | variable_positions | (M, 2) int64 | row, position of every variable occurrence |
+        | name_ids | (B, T) int64 | the name that begins at the token, in code or not; 0 where none does |
         | code_starts | (A, 2) int64 | row, position of the first code token, for examples with code |
         | bank_rows | (A, P) int64 | rows of the embedding bank, -1 padded |
         | divergence | (D, 4) int64 | row, position, right token, wrong token |
@@ -185,6 +186,7 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
         score = np.zeros((rows, length), dtype=np.float32)
         code = np.zeros((rows, length), dtype=bool)
         segment_ids = np.full((rows, length), -1, dtype=np.int64)
+        names = np.zeros((rows, length), dtype=np.int64)
         ancestors = np.full((rows, length, self.num_ancestors), -100, dtype=np.int64)
         for number, segment in enumerate(segments):
             place = segment.row, slice(segment.offset, segment.offset + len(segment.ids))
@@ -192,6 +194,7 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
             code[place] = segment.structure.code_mask
             ancestors[place] = segment.structure.ancestor_types
             segment_ids[place] = number
+            names[place] = self.annotator.table.name_ids(segment.ids)
         counts = np.array(
             [
                 int(code.sum()),
@@ -203,6 +206,7 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
             "structure_score": torch.from_numpy(score),
             "code_mask": torch.from_numpy(code),
             "segment_ids": torch.from_numpy(segment_ids),
+            "name_ids": torch.from_numpy(names),
             "ancestor_types": torch.from_numpy(ancestors),
             "structure_counts": torch.from_numpy(counts),
         }

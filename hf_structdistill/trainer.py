@@ -6,6 +6,7 @@ import functools
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,14 @@ from datasets import Dataset, IterableDataset
 from torch import Tensor, nn
 from trl import SFTTrainer
 
-from .compat import ForwardRecorder, is_chat, is_deepspeed_zero3_enabled, lm_head_logits, unwrap
+from .compat import (
+    AttentionRecorder,
+    ForwardRecorder,
+    is_chat,
+    is_deepspeed_zero3_enabled,
+    lm_head_logits,
+    unwrap,
+)
 from .data_collator import StructureAwareDataCollator
 from .errors import InputError
 from .heads import HeadsCallback
@@ -24,6 +32,7 @@ from .losses import (
     DataflowPointer,
     EmbeddingCosine,
     ForwardState,
+    NameAttention,
     Objective,
     PathwayDivergence,
     ProblemSolutionAlignment,
@@ -49,6 +58,7 @@ STRUCTURE_KEYS = (
     "dataflow_uses",
     "dataflow_sources",
     "variable_positions",
+    "name_ids",
     "code_starts",
     "bank_rows",
     "divergence",
@@ -173,10 +183,15 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
 
         if args.weights_tokens:
             add(WeightedNLL(args.structure_weight, args.reasoning_weight, args.code_weight), 1.0)
-        if args.dataflow_coef and self.data_collator.annotator.language.analyse_dataflow is None:
-            logger.info("dataflow_coef is set, but there is no data flow for this language: the term is off.")
-        elif args.dataflow_coef:
+        finds_variables = self.data_collator.annotator.language.analyse_dataflow is not None
+        if (args.dataflow_coef or args.attention_coef) and not finds_variables:
+            logger.info(
+                "dataflow_coef or attention_coef is set, but there is no data flow for this language: they are off."
+            )
+        if args.dataflow_coef and finds_variables:
             add(DataflowPointer(width, rank), args.dataflow_coef)
+        if args.attention_coef and finds_variables:
+            add(NameAttention(args.attention_heads), args.attention_coef)
         if args.ast_path_coef:
             types = self.data_collator.annotator.num_node_types
             add(AstPath(width, types, args.structure_num_ancestors, rank), args.ast_path_coef)
@@ -258,15 +273,22 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
             return super().compute_loss(model, plain, return_outputs, num_items_in_batch)
         if "segment_ids" not in inputs:
             raise InputError("The batch carries no structure; build it with StructureAwareDataCollator.")
-        with ForwardRecorder(model).listening(unwrap(self.model)) as recorder:
+        with ExitStack() as listening:
+            recorder = listening.enter_context(ForwardRecorder(model).listening(unwrap(self.model)))
+            attention = None
+            if "attention" in self.objectives:
+                attention = AttentionRecorder(unwrap(self.model), self.args.attention_layer)
+                listening.enter_context(attention.listening())
             result = super().compute_loss(recorder, plain, return_outputs, num_items_in_batch)
         loss, outputs = result if return_outputs else (result, None)
-        state = self._forward_state(recorder, inputs)
+        state = self._forward_state(recorder, attention, inputs)
         scaled_over_step = num_items_in_batch is not None
         loss = loss + self._structure_loss(state, scaled_over_step).to(loss.dtype)
         return (loss, outputs) if return_outputs else loss
 
-    def _forward_state(self, recorder: ForwardRecorder, inputs: Mapping[str, Tensor]) -> ForwardState:
+    def _forward_state(
+        self, recorder: ForwardRecorder, attention: AttentionRecorder | None, inputs: Mapping[str, Tensor]
+    ) -> ForwardState:
         # log_probs (B, T-1) belong to tokens 1..T-1; position 0 is predicted by nothing
         log_probs = nn.functional.pad(recorder.log_probs.float(), (1, 0))
         return ForwardState(
@@ -275,6 +297,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
             target_mask=target_mask(inputs["labels"]),
             batch=inputs,
             token_logits=functools.partial(lm_head_logits, unwrap(self.model)),
+            attention=None if attention is None else attention.read(self.model.training),
         )
 
     def _structure_loss(self, state: ForwardState, scaled_over_step: bool) -> Tensor:

@@ -20,6 +20,7 @@ COEFFICIENTS = (
     "divergence_coef",
     "alignment_coef",
     "embedding_coef",
+    "attention_coef",
 )
 
 
@@ -28,7 +29,7 @@ class StructureAwareConfig(SFTConfig):
     r"""
     Configuration of [`StructureAwareTrainer`]: every parameter of [`~trl.SFTConfig`], plus the ones below.
 
-    With all six coefficients at `0.0` the trainer is `SFTTrainer`. The formulas are in `docs/objectives.md`.
+    With all seven coefficients at `0.0` the trainer is `SFTTrainer`. The formulas are in `docs/objectives.md`.
 
     Parameters:
         > Parameters that control the objectives
@@ -46,6 +47,9 @@ class StructureAwareConfig(SFTConfig):
             Coefficient of the problem-solution alignment (InfoNCE against a frozen bank of solution embeddings).
         embedding_coef (`float`, *optional*, defaults to `0.0`):
             Coefficient of the embedding cosine, our reading of the loss of arXiv 2510.17598.
+        attention_coef (`float`, *optional*, defaults to `0.0`):
+            Coefficient of the name attention: at each variable, heads of one layer attend to earlier mentions of its
+            name.
         reasoning_weight (`float`, *optional*, defaults to `1.0`):
             Weight of the supervised tokens outside code, before renormalisation per example.
         code_weight (`float`, *optional*, defaults to `1.0`):
@@ -99,6 +103,7 @@ class StructureAwareConfig(SFTConfig):
     )
     alignment_coef: float = field(default=0.0, metadata={"help": "Coefficient of the problem-solution alignment."})
     embedding_coef: float = field(default=0.0, metadata={"help": "Coefficient of the embedding cosine."})
+    attention_coef: float = field(default=0.0, metadata={"help": "Coefficient of the name attention."})
     reasoning_weight: float = field(default=1.0, metadata={"help": "Weight of supervised tokens outside code."})
     code_weight: float = field(default=1.0, metadata={"help": "Weight of supervised tokens inside code."})
     divergence_margin: float = field(default=0.0, metadata={"help": "Margin of the pathway divergence, in nats."})
@@ -115,6 +120,10 @@ class StructureAwareConfig(SFTConfig):
     structure_head_learning_rate: float | None = field(
         default=None, metadata={"help": "Learning rate of the heads; defaults to `learning_rate`."}
     )
+    attention_layer: int = field(
+        default=-1, metadata={"help": "Layer of the name attention; negative counts from the last."}
+    )
+    attention_heads: int = field(default=2, metadata={"help": "Heads of that layer that look for names."})
     structure_temperature: float = field(default=0.1, metadata={"help": "Temperature of the alignment's InfoNCE."})
     structure_cache_size: int = field(
         default=20_000, metadata={"help": "Number of examples whose structure the collator remembers; 0: none."}
@@ -141,7 +150,13 @@ class StructureAwareConfig(SFTConfig):
             _require(name, getattr(self, name), lambda value: value >= 0, "a number >= 0")
         for name in ("code_weight", "structure_temperature"):
             _require(name, getattr(self, name), lambda value: value > 0, "a number > 0")
-        for name, least in (("structure_num_ancestors", 1), ("structure_head_rank", 1), ("structure_cache_size", 0)):
+        counts = (
+            ("structure_num_ancestors", 1),
+            ("structure_head_rank", 1),
+            ("structure_cache_size", 0),
+            ("attention_heads", 1),
+        )
+        for name, least in counts:
             whole = f"a whole number >= {least}"
             _require(name, getattr(self, name), lambda value, n=least: value >= n and int(value) == value, whole)
         _require("structure_ramp_ratio", self.structure_ramp_ratio, lambda v: 0 <= v <= 1, "a share between 0 and 1")

@@ -16,6 +16,7 @@ SINGLE = {
     "pathway divergence": ("divergence_coef", (0.03, 0.1, 0.3)),
     "alignment": ("alignment_coef", (0.01, 0.03, 0.1)),
     "embedding cosine (paper)": ("embedding_coef", (0.03, 0.1, 0.3)),
+    "name attention": ("attention_coef", (0.03, 0.1, 0.3)),
 }
 ALL = "all but the cosine"
 ALL_SCALES = (0.3, 1.0, 3.0)
@@ -42,9 +43,10 @@ def _strengths(name: str) -> Iterator[dict[str, float]]:
                 **OFF,
                 "structure_weight": 0.5 * scale,
                 "dataflow_coef": 0.1 * scale,
-                "ast_path_coef": 0.1 * scale,
-                "divergence_coef": 0.1 * scale,
+                "ast_path_coef": 0.03 * scale,
+                "divergence_coef": 0.03 * scale,
                 "alignment_coef": 0.03 * scale,
+                "attention_coef": 0.1 * scale,
             }
         return
     setting, values = SINGLE[name]

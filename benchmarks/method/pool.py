@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
@@ -20,7 +21,7 @@ def make_runs(runs: Sequence[Run], ledger: Ledger, workers: int) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TimeRemainingColumn())  # fmt: skip
     context = multiprocessing.get_context("spawn")
-    with Progress(*columns) as progress, ProcessPoolExecutor(workers, context, initializer=_one_core) as pool:
+    with Progress(*columns) as progress, ProcessPoolExecutor(workers, context, initializer=_prepare) as pool:
         task = progress.add_task("Runs", total=len(runs), completed=len(runs) - len(pending))
         futures = [pool.submit(_perform, run, str(ledger.file)) for run in pending]
         try:
@@ -31,10 +32,19 @@ def make_runs(runs: Sequence[Run], ledger: Ledger, workers: int) -> None:
             pool.shutdown(cancel_futures=True)
 
 
-def _one_core() -> None:
+def _prepare() -> None:
     os.environ.update(
         OMP_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1"
     )
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    # a killed pool leaves its workers with what was handed to them already, and they would go on training
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _perform(run: Run, file: str) -> str:

@@ -6,6 +6,7 @@ from .base import ForwardState, Objective, target_mask
 from .dataflow_pointer import DataflowPointer
 from .divergence import PathwayDivergence
 from .embedding_cosine import EmbeddingCosine
+from .name_attention import NameAttention
 from .schedules import schedule_factor
 from .weighted_nll import WeightedNLL
 
@@ -14,6 +15,7 @@ __all__ = [
     "DataflowPointer",
     "EmbeddingCosine",
     "ForwardState",
+    "NameAttention",
     "Objective",
     "PathwayDivergence",
     "ProblemSolutionAlignment",

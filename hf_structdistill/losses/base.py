@@ -21,6 +21,8 @@ class ForwardState:
         target_mask: (B, T) bool, the supervised tokens that something predicts (never position 0 of a row).
         batch: the structure tensors of `StructureAwareDataCollator`.
         token_logits: `(states (N, d), token ids (N, C)) -> (N, C)` logits of C tokens, without the full vocabulary.
+        attention: queries (B, H, T, a) and keys (B, G, T, a) of one layer, as they enter its dot products, and the
+            factor of these; None when no objective asks for them.
     """
 
     hidden_states: Tensor
@@ -28,6 +30,7 @@ class ForwardState:
     target_mask: Tensor
     batch: Mapping[str, Tensor]
     token_logits: Callable[[Tensor, Tensor], Tensor]
+    attention: tuple[Tensor, Tensor, float] | None = None
 
     def zero(self) -> Tensor:
         """A zero that gradients flow through, for a batch in which an objective has nothing to say."""

@@ -8,8 +8,10 @@ of ids are one gather and one cumulative sum.
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,8 @@ _PROBES = (
 _PRIVATE_USE = "\U000f1234"
 
 WHITE_SPACE = b" \t\r\n\f\v"
+_LETTER = rb"[\w\x80-\xff]"
+_WORD = re.compile(rb"[^\w\x80-\xff]*((?![0-9])" + _LETTER + rb"+)[^\w\x80-\xff]*", re.DOTALL)
 
 
 class TokenBytes:
@@ -112,6 +116,35 @@ class TokenBytes:
         text = b"".join(self._text_pieces.take(rows, mode="clip").tolist())
         offsets = _running_sum(self._text_widths.take(rows, mode="clip"))
         return text, offsets, self._text_blanks.take(rows, mode="clip")
+
+    def name_ids(self, ids: Any) -> np.ndarray:
+        """Which tokens begin the same name, whatever stands around it: `" total"`, `"`total"` and `"total("` agree.
+
+        Args:
+            ids: (T,).
+
+        Returns:
+            (T,) int64: 0 where a token does not begin a word that could be a name, or holds more than one; elsewhere a
+            number that two tokens share when what they hold of the word is the same. A name of several tokens is known
+            by its first.
+        """
+        rows = _rows(ids)
+        words, opens, closes = self._words
+        # a token that goes on with the word before it begins none
+        joined = opens.take(rows, mode="clip")
+        joined[:1] = False
+        joined[1:] &= closes.take(rows[:-1], mode="clip")
+        return np.where(joined, 0, words.take(rows, mode="clip"))
+
+    @cached_property
+    def _words(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For each row of the table: the number of its word, whether it begins and whether it ends with a letter."""
+        numbers: dict[bytes, int] = {}
+        found = [_WORD.fullmatch(piece) for piece in self._text_pieces]
+        words = [0 if match is None else numbers.setdefault(match[1], len(numbers) + 1) for match in found]
+        opens = [re.match(_LETTER, piece) is not None for piece in self._text_pieces]
+        closes = [re.match(_LETTER, piece[-1:]) is not None for piece in self._text_pieces]
+        return np.array(words, dtype=np.int64), np.array(opens), np.array(closes)
 
     def is_special(self, token: int) -> bool:
         return 0 <= token < len(self) and bool(self.special[token])

@@ -10,6 +10,7 @@ from hf_structdistill.losses import (
     DataflowPointer,
     EmbeddingCosine,
     ForwardState,
+    NameAttention,
     PathwayDivergence,
     ProblemSolutionAlignment,
     WeightedNLL,
@@ -40,6 +41,8 @@ def make_batch(seed: int = 0) -> dict[str, torch.Tensor]:
         "variable_positions": torch.tensor(
             [[0, 2], [0, 3], [0, 4], [0, 6], [0, 9], [1, 3], [1, 4], [1, 5], [1, 7], [1, 8]]
         ),
+        # the second example repeats names of the first; nothing was mentioned before [0, 2] and [0, 9]
+        "name_ids": torch.tensor([[4, 3, 1, 3, 1, 0, 3, 3, 1, 2, 0, 1], [0, 2, 1, 2, 3, 2, 2, 1, 2, 0, 0, 0]]),
         "code_starts": torch.tensor([[0, 3], [0, 9], [1, 4]]),
         "bank_rows": torch.tensor([[0, 2], [-1, -1], [3, -1]]),
         "divergence": torch.tensor([[0, 5, 1, 2], [1, 6, 3, 0]]),
@@ -50,6 +53,10 @@ def make_state(batch: dict[str, torch.Tensor], seed: int = 1) -> ForwardState:
     generator = torch.Generator().manual_seed(seed)
     hidden = torch.randn(ROWS, LENGTH, WIDTH, generator=generator, requires_grad=True)
     head = torch.randn(VOCABULARY, WIDTH, generator=generator)
+    queries, keys = (
+        (hidden @ torch.randn(WIDTH, heads * 3, generator=generator)).view(ROWS, LENGTH, heads, 3).transpose(1, 2)
+        for heads in (4, 2)
+    )
     log_probs = torch.log_softmax(hidden[:, :-1] @ head.T, -1)
     log_probs = log_probs.gather(2, batch["labels"][:, 1:].clamp(min=0).unsqueeze(2)).squeeze(2)
     log_probs = torch.nn.functional.pad(log_probs, (1, 0)) * target_mask(batch["labels"])
@@ -59,6 +66,7 @@ def make_state(batch: dict[str, torch.Tensor], seed: int = 1) -> ForwardState:
         target_mask=target_mask(batch["labels"]),
         batch=batch,
         token_logits=lambda states, ids: torch.einsum("nd,ncd->nc", states, head[ids]),
+        attention=(queries.contiguous(), keys.contiguous(), 0.3),
     )
 
 
@@ -166,6 +174,30 @@ def cosine_reference(objective: EmbeddingCosine, state: ForwardState) -> float:
     return total
 
 
+def mentions(batch: dict[str, torch.Tensor], row: int, use: int) -> list[int]:
+    names, segments = batch["name_ids"][row].tolist(), batch["segment_ids"][row].tolist()
+    return [t for t in range(use) if names[t] == names[use] > 0 and segments[t] == segments[use]]
+
+
+def attention_reference(objective: NameAttention, state: ForwardState) -> float:
+    total, batch = 0.0, state.batch
+    queries, keys, scaling = state.attention
+    for row, use in batch["variable_positions"].tolist():
+        found = mentions(batch, row, use)
+        for head in range(objective.heads) if found else ():
+            query = queries[row, head, use - 1].tolist()
+            group = head // (queries.size(1) // keys.size(1))
+            own = batch["segment_ids"][row, use]
+            scores = {
+                t: scaling * dot(query, keys[row, group, t].tolist())
+                for t in range(use)
+                if batch["segment_ids"][row, t] == own
+            }
+            part = log_sum_exp(list(scores.values())) - log_sum_exp([scores[t] for t in found])
+            total += part / objective.heads
+    return total
+
+
 def make_bank() -> torch.Tensor:
     return torch.nn.functional.normalize(torch.randn(4, 6, generator=torch.Generator().manual_seed(2)), dim=1)
 
@@ -178,6 +210,7 @@ def objectives():
         "divergence": (PathwayDivergence(0.3), divergence_reference),
         "alignment": (ProblemSolutionAlignment(WIDTH, make_bank(), 0.2), alignment_reference),
         "embedding": (EmbeddingCosine(WIDTH, make_bank()), cosine_reference),
+        "attention": (NameAttention(3), attention_reference),
     }
 
 
@@ -187,8 +220,9 @@ def test_value_and_gradient(name):
     state = make_state(make_batch())
     value = objective(state)
     assert value.item() == pytest.approx(reference(objective, state), rel=1e-4)
-    (gradient,) = torch.autograd.grad(value, state.hidden_states, retain_graph=True)
-    check_gradient(lambda: objective(state), state.hidden_states, gradient)
+    for tensor in state.attention[:2] if name == "attention" else [state.hidden_states]:
+        (gradient,) = torch.autograd.grad(value, tensor, retain_graph=True)
+        check_gradient(lambda: objective(state), tensor, gradient)
 
 
 @pytest.mark.parametrize("beta, reasoning, code, strength", [(1.5, 1.0, 1.0, 1.0), (0.7, 0.5, 2.0, 0.4)])
@@ -277,6 +311,7 @@ def test_count_is_the_number_of_items(name):
         "divergence": 2,
         "alignment": 2,
         "embedding": 2,
+        "attention": sum(bool(mentions(batch, *place)) for place in batch["variable_positions"].tolist()),
     }
     assert objective.count(batch) == expected[name]
 
@@ -288,3 +323,14 @@ def test_pointer_ignores_other_examples():
     value = objective(state)
     (gradient,) = torch.autograd.grad(value, state.hidden_states)
     assert torch.equal(gradient[0, 7:], torch.zeros_like(gradient[0, 7:]))  # the second example has no use
+
+
+def test_name_attention_stays_within_its_example():
+    objective, _ = objectives()["attention"]
+    batch = make_batch()
+    second = batch["variable_positions"][:, 0].eq(0) & batch["variable_positions"][:, 1].ge(7)
+    batch["variable_positions"] = torch.cat([batch["variable_positions"][second], torch.tensor([[0, 11]])])
+    state = make_state(batch)
+    (gradient,) = torch.autograd.grad(objective(state), state.hidden_states)
+    assert objective.count(batch) == 1 and gradient[0, 7:11].abs().sum() > 0
+    assert gradient[0, :7].abs().sum() == 0 and gradient[1].abs().sum() == 0

@@ -42,6 +42,7 @@ def state_of(batch):
         target_mask=mask,
         batch=batch,
         token_logits=lambda states, ids: states.sum(1, keepdim=True) * ids,
+        attention=(hidden.unsqueeze(1).expand(-1, 4, -1, -1), hidden.unsqueeze(1).expand(-1, 2, -1, -1), 0.3),
     )
 
 

@@ -8,7 +8,7 @@ from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
 
 from . import tiny
 
-COMPONENTS = {"nll", "weighted_nll", "dataflow", "ast_path", "divergence", "alignment", "embedding"}
+COMPONENTS = {"nll", "weighted_nll", "dataflow", "ast_path", "divergence", "alignment", "embedding", "attention"}
 SHARES = {"code_share", "unparsed_share"}
 
 

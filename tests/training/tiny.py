@@ -121,6 +121,7 @@ ALL_ON = {
     "divergence_coef": 0.1,
     "alignment_coef": 0.1,
     "embedding_coef": 0.1,
+    "attention_coef": 0.1,
     "structure_schedule": "constant",
 }
 ALL_OFF = {
@@ -130,6 +131,7 @@ ALL_OFF = {
     "divergence_coef": 0.0,
     "alignment_coef": 0.0,
     "embedding_coef": 0.0,
+    "attention_coef": 0.0,
 }
-COMPONENTS = ("weighted_nll", "dataflow", "ast_path", "divergence", "alignment", "embedding")
+COMPONENTS = ("weighted_nll", "dataflow", "ast_path", "divergence", "alignment", "embedding", "attention")
 WITH_REJECTED = ("prompt", "completion", "rejected")

@@ -1,0 +1,125 @@
+"""Name attention reads what the model really attends with, whatever the architecture, and trains it."""
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import GPT2Config, GPT2LMHeadModel, Qwen3Config, Qwen3ForCausalLM
+from transformers.modeling_utils import AttentionInterface
+
+from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
+from hf_structdistill.compat import AttentionRecorder
+from hf_structdistill.errors import InputError
+from hf_structdistill.structure import TokenBytes
+
+from . import tiny
+
+
+def gpt2():
+    torch.manual_seed(0)
+    return GPT2LMHeadModel(GPT2Config(vocab_size=600, n_embd=32, n_layer=2, n_head=4, n_positions=1024))
+
+
+def qwen3():
+    torch.manual_seed(0)
+    return Qwen3ForCausalLM(
+        Qwen3Config(vocab_size=600, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+                    num_key_value_heads=2, head_dim=8)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [tiny.student, gpt2, qwen3])
+@pytest.mark.parametrize("layer", [-1, 0])
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+def test_what_is_recorded_is_what_the_model_attends_with(make, layer, implementation):
+    model = make().eval()
+    ids = torch.randint(3, 500, (2, 9), generator=torch.Generator().manual_seed(1))
+    model.set_attn_implementation(implementation)
+    recorder = AttentionRecorder(model, layer)
+    with recorder.listening():
+        logits = model(ids).logits
+    queries, keys, scaling = recorder.read(training=False)
+    keys = keys.repeat_interleave(queries.size(1) // keys.size(1), dim=1)
+    hidden = torch.ones(9, 9, dtype=torch.bool).triu(1)
+    weights = (queries @ keys.transpose(2, 3) * scaling).masked_fill(hidden, -torch.inf).softmax(-1)
+    model.set_attn_implementation("eager")
+    theirs = model(ids, output_attentions=True)
+    torch.testing.assert_close(weights, theirs.attentions[layer])
+    torch.testing.assert_close(logits, theirs.logits)
+
+
+def test_the_attention_functions_are_as_before_also_after_an_error():
+    model, before = tiny.student(), dict(AttentionInterface._global_mapping)
+    with pytest.raises(RuntimeError), AttentionRecorder(model, -1).listening():
+        raise RuntimeError
+    assert AttentionInterface._global_mapping == before
+    model.set_attn_implementation("eager")
+    with AttentionRecorder(model, -1).listening():
+        pass
+    assert AttentionInterface._global_mapping == before
+
+
+def train(folder, model=None, **options):
+    settings = {**tiny.ALL_OFF, "attention_coef": 1.0, "structure_schedule": "constant", **options}
+    trainer = StructureAwareTrainer(
+        model=model or tiny.student(),
+        args=StructureAwareConfig(**tiny.settings(folder, **settings)),
+        train_dataset=tiny.dataset(16),
+        processing_class=tiny.tokenizer(),
+    )
+    trainer.train()
+    return trainer
+
+
+def test_training_makes_heads_look_for_names(tmp_path):
+    log = train(tmp_path, max_steps=30, learning_rate=1e-2).state.log_history
+    losses = [entry["attention"] for entry in log if "attention" in entry]
+    assert sum(losses[-4:]) < 0.6 * sum(losses[:4])
+
+
+def test_checkpointing_of_activations_gives_the_same_training(tmp_path):
+    """A head that looks for names learns in the recomputed forward as in the kept one."""
+    plain = train(tmp_path / "plain", max_steps=3)
+    checkpointed = train(
+        tmp_path / "checkpointed", max_steps=3, activation_checkpointing=True,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+    )  # fmt: skip
+    for ours, theirs in zip(checkpointed.model.parameters(), plain.model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_reentrant_checkpointing_is_refused(tmp_path):
+    with pytest.raises(InputError, match="use_reentrant"):
+        train(tmp_path, activation_checkpointing=True, activation_checkpointing_kwargs={"use_reentrant": True})
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"attention_layer": 2}, "between -2 and 1"),
+    ({"attention_heads": 5}, "at most 4"),
+])  # fmt: skip
+def test_a_layer_or_heads_that_the_model_lacks_are_refused(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        train(tmp_path, **options)
+
+
+def name_table():
+    words = ["total", " total", "`total", "total(", "tot", "al", " al", "(", "2", "x2", " a b", "é", "\n    total"]
+    tokens = [
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(w)[0][0] for w in words
+    ]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: number for number, token in enumerate(dict.fromkeys([*tokens, *letters]))}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    table = TokenBytes.from_tokenizer(tokenizer)
+    return lambda *text: table.name_ids([vocabulary[tokens[words.index(word)]] for word in text]).tolist()
+
+
+def test_a_name_is_known_whatever_stands_around_it():
+    names = name_table()
+    first, *others = names("total", " total", "`total", "(", "total(", "\n    total")
+    assert first > 0 and others == [first, first, 0, first, first]
+    assert names("al", " al")[0] == names(" al", "(")[0] > 0
+    assert names("tot", "al")[1] == 0  # goes on with the word before it
+    assert names("(", "2", " a b") == [0, 0, 0]  # no name; two of them
+    assert names("é")[0] > 0 and names("x2")[0] > 0 and names("é")[0] != names("x2")[0]
