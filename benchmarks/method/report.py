@@ -6,19 +6,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .statistics import MEASURES, Estimate, by_arm, estimate
+from .statistics import MAIN_MEASURES, MEASURES, Estimate, by_arm, estimate
 
 
-def table(rows: Iterable[Mapping[str, Any]], arms: Sequence[str], baseline: str) -> str:
-    """Markdown: an arm a line; the mean, and in brackets the paired difference with its interval; bold where clear."""
+def tables(rows: Iterable[Mapping[str, Any]], arms: Sequence[str], baseline: str) -> str:
+    """Markdown, two tables: what students are for, and what else was measured."""
+    rows = list(rows)
+    rest = [measure for measure in MEASURES if measure not in MAIN_MEASURES]
+    return "\n\n".join(_table(rows, arms, baseline, measures) for measures in (MAIN_MEASURES, rest))
+
+
+def _table(rows: Sequence[Mapping[str, Any]], arms: Sequence[str], baseline: str, measures: Sequence[str]) -> str:
+    """An arm a line; the mean, and in brackets the paired difference with its interval; bold where clear."""
     scores = by_arm(rows)
     lines = [
-        "| arm | seeds | " + " | ".join(MEASURES.values()) + " | training time |",
-        "|---" * (len(MEASURES) + 3) + "|",
+        "| arm | seeds | " + " | ".join(MEASURES[measure] for measure in measures) + " | training time |",
+        "|---" * (len(measures) + 3) + "|",
     ]
     for arm in arms:
         if arm in scores:
-            estimates = [estimate(scores[arm], scores.get(baseline), measure) for measure in MEASURES]
+            estimates = [estimate(scores[arm], scores.get(baseline), measure) for measure in measures]
             cells = " | ".join(_cell(e) for e in estimates)
             lines.append(f"| {arm} | {len(scores[arm])} | {cells} | {_slowdown(scores, arm, baseline)} |")
     return "\n".join(lines)
@@ -47,10 +54,9 @@ def plot(rows: Iterable[Mapping[str, Any]], arms: Sequence[str], baseline: str, 
 
     scores = by_arm(rows)
     shown = [arm for arm in arms if arm in scores and arm != baseline]
-    measures = ("pass@1", "strict_syntax_match_corrected", "strict_dataflow_match_corrected", "wrong_variable_share")
-    figure = Figure(figsize=(3 * len(measures), 1 + 0.4 * len(shown)), layout="constrained")
-    axes = figure.subplots(1, len(measures), sharey=True)
-    for axis, measure in zip(axes, measures, strict=True):
+    figure = Figure(figsize=(3 * len(MAIN_MEASURES), 1 + 0.4 * len(shown)), layout="constrained")
+    axes = figure.subplots(1, len(MAIN_MEASURES), sharey=True)
+    for axis, measure in zip(axes, MAIN_MEASURES, strict=True):
         axis.axvline(0, color="0.6", linewidth=1)
         for place, arm in enumerate(shown):
             found = estimate(scores[arm], scores.get(baseline), measure)

@@ -21,6 +21,7 @@ MEASURES = {
     "bits_per_byte": "bits per byte",
     "wrong_variable_share": "wrong variable",
 }
+MAIN_MEASURES = ("pass@1", "strict_syntax_match_corrected", "strict_dataflow_match_corrected", "bits_per_byte")
 
 
 @dataclass(frozen=True)

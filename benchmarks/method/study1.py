@@ -98,7 +98,7 @@ def write_report(out: Path) -> str:
     for variant in VARIANTS:
         shown = [row for row in rows if row["study"] == variant]
         if shown:
-            parts.append(f"### Study 1, {variant}\n\n{report.table(shown, ARMS, SFT)}")
+            parts.append(f"### Study 1, {variant}\n\n{report.tables(shown, ARMS, SFT)}")
             report.plot(shown, ARMS, SFT, out / f"study1-{variant.replace(' ', '-')}.png")
     text = "\n\n".join(parts)
     (out / "study1.md").write_text(text + "\n", encoding="utf-8")

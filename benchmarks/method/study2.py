@@ -84,12 +84,12 @@ def run(out: Path, base: str, workers: int) -> None:
 def write_report(out: Path) -> str:
     rows = Ledger(out / "runs2.jsonl").rows()
     parts = [
-        f"### Study 2, {study}\n\n" + report.table([row for row in rows if row["study"] == study], ARMS, SFT)
+        f"### Study 2, {study}\n\n" + report.tables([row for row in rows if row["study"] == study], ARMS, SFT)
         for study in dict.fromkeys(row["study"] for row in rows)
     ]
     gates = Ledger(out / "gate.jsonl").rows()
     if gates:
-        parts.insert(0, "### Study 2, the gate\n\n" + report.table([best_of_gate(gates)], [SFT], SFT))
+        parts.insert(0, "### Study 2, the gate\n\n" + report.tables([best_of_gate(gates)], [SFT], SFT))
     text = "\n\n".join(parts)
     (out / "study2.md").write_text(text + "\n", encoding="utf-8")
     return text

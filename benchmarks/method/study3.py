@@ -1,6 +1,7 @@
 """Study 3: ablations of study 1's best arm, on its validation split, and where the gradient of each objective goes.
 
-python -m benchmarks.method.study3 --out results [--workers 2] run         # three seeds an ablation
+python -m benchmarks.method.study3 --out results [--workers 2] settings    # one setting changed, three seeds each
+python -m benchmarks.method.study3 --out results [--workers 2] sizes       # fewer and more problems, three seeds each
 python -m benchmarks.method.study3 --out results gradients                 # one training, probed every 50 steps
 python -m benchmarks.method.study3 --out results report
 
@@ -10,12 +11,15 @@ python -m benchmarks.method.study3 --out results report
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from hf_structdistill.training_args import COEFFICIENTS
 
 from . import report
 from .arms import ALL, ARMS, OFF, SFT
@@ -26,29 +30,38 @@ from .setting import Arm, Run
 from .study1 import MAIN, chosen_arm, chosen_rate
 
 SEEDS = range(100, 103)  # neither those of the test runs nor the tuning's
-SETTINGS: dict[str, dict[str, Any]] = {
-    "no curriculum (constant)": {"structure_schedule": "constant"},
-    "curriculum over half of the training": {"structure_ramp_ratio": 0.5},
-    "heads of rank 16": {"structure_head_rank": 16},
-    "1 ancestor": {"structure_num_ancestors": 1},
-    "8 ancestors": {"structure_num_ancestors": 8},
-}
 SIZES = (1200, 7200)
+ABLATIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
+    # name, the coefficients that it needs one of, the change
+    ("no curriculum (constant)", COEFFICIENTS, {"structure_schedule": "constant"}),
+    ("curriculum over half of the training", COEFFICIENTS, {"structure_ramp_ratio": 0.5}),
+    ("the layer before the last", ("attention_coef",), {"attention_layer": -2}),
+    ("1 head", ("attention_coef",), {"attention_heads": 1}),
+    ("5 of 10 heads", ("attention_coef",), {"attention_heads": 5}),
+    ("projections of rank 16", ("dataflow_coef", "ast_path_coef"), {"structure_head_rank": 16}),
+    ("1 ancestor", ("ast_path_coef",), {"structure_num_ancestors": 1}),
+    ("8 ancestors", ("ast_path_coef",), {"structure_num_ancestors": 8}),
+)
 
 
 def ablations(out: Path, name: str) -> Iterator[Run]:
-    """The chosen arm, the same with one setting changed, and both it and SFTTrainer on less and on more data."""
+    """The chosen arm and the same with one setting changed, beside SFTTrainer."""
     arm = chosen_arm(out, name)
+    settings = arm.settings or OFF
     for seed in SEEDS:
         for base in (chosen_arm(out, SFT), arm):
-            yield _run(out, MAIN, base, seed, f"{MAIN.train_size} problems")
-        faster = {"structure_head_learning_rate": 3 * chosen_rate(out, name)}
-        for label, change in {**SETTINGS, "heads learn 3 times as fast": faster}.items():
-            changed = Arm(label, {**(arm.settings or OFF), **change}, arm.rejected)
-            yield _run(out, MAIN, changed, seed, f"{MAIN.train_size} problems", name)
-        for size in SIZES:
-            for base in (chosen_arm(out, SFT), arm):
-                yield _run(out, replace(MAIN, train_size=size), base, seed, f"{size} problems")
+            yield _run(out, MAIN, base, seed, "one setting changed")
+        for label, needs, change in ABLATIONS:
+            if any(settings[coefficient] for coefficient in needs):
+                changed = Arm(label, {**settings, **change}, arm.rejected)
+                yield _run(out, MAIN, changed, seed, "one setting changed", name)
+
+
+def sizes(out: Path, name: str) -> Iterator[Run]:
+    """The chosen arm and SFTTrainer on fewer and on more problems, each seen once."""
+    for seed, size in itertools.product(SEEDS, SIZES):
+        for base in (chosen_arm(out, SFT), chosen_arm(out, name)):
+            yield _run(out, replace(MAIN, train_size=size), base, seed, f"{size} problems")
 
 
 def _run(out: Path, setting: Generated, arm: Arm, seed: int, study: str, tuned_as: str | None = None) -> Run:
@@ -90,7 +103,7 @@ def write_report(out: Path) -> str:
     for study in dict.fromkeys(row["study"] for row in rows):
         shown = [row for row in rows if row["study"] == study]
         names = list(dict.fromkeys(row["arm"]["name"] for row in shown))
-        parts.append(f"### Study 3, {study}\n\n{report.table(shown, names, SFT)}")
+        parts.append(f"### Study 3, {study}\n\n{report.tables(shown, names, SFT)}")
     probes = out / "gradients.jsonl"
     if probes.is_file():
         measured = [json.loads(line) for line in probes.read_text(encoding="utf-8").splitlines()]
@@ -102,17 +115,18 @@ def write_report(out: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("run", "gradients", "report"))
+    parser.add_argument("command", choices=("settings", "sizes", "gradients", "report"))
     parser.add_argument("--out", type=Path, required=True, help="folder of study 1")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--arm", choices=ARMS[1:], default=ALL, help="which arm to take apart")
+    parser.add_argument("--arm", choices=ARMS[1:], default="name attention", help="which arm to take apart")
     options = parser.parse_args()
-    if options.command == "run":
-        make_runs(list(ablations(options.out, options.arm)), Ledger(options.out / "ablations.jsonl"), options.workers)
-    elif options.command == "gradients":
+    if options.command == "gradients":
         gradients(options.out)
-    else:
+    elif options.command == "report":
         print(write_report(options.out))
+    else:
+        runs = {"settings": ablations, "sizes": sizes}[options.command](options.out, options.arm)
+        make_runs(list(runs), Ledger(options.out / "ablations.jsonl"), options.workers)
 
 
 if __name__ == "__main__":

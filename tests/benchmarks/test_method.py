@@ -1,5 +1,6 @@
 """The studies: runs are made once, arms share data and seeds, and intervals are paired."""
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -83,7 +84,7 @@ def test_a_run_trains_evaluates_and_is_reported(tmp_path):
         ledger.append(row)
     text = study1.write_report(tmp_path)
     assert "| data-flow pointer | 2 |" in text and (tmp_path / "study1-without-reasoning.png").stat().st_size > 5000
-    assert report.table(rows, [SFT], SFT).count("\n") == 2
+    assert report.tables(rows, [SFT], SFT).count(f"| {SFT} | 2 |") == 2
 
 
 def test_a_probe_sees_the_gradient_of_every_objective():
@@ -119,8 +120,9 @@ def test_every_ablation_changes_one_thing(tmp_path):
     runs = list(study3.ablations(tmp_path, "data-flow pointer"))
     assert len({run.key for run in runs}) == len(runs) and {run.split for run in runs} == {"validation"}
     base = next(run for run in runs if run.arm.name == "data-flow pointer").arm.settings
-    for run in runs:
-        if run.arm.name not in (SFT, "data-flow pointer"):
-            assert len(run.arm.settings.items() - base.items()) == 1
-    by_size = {(run.study, run.arm.name): run.setting.train_size for run in runs}
-    assert by_size["1200 problems", SFT] == by_size["1200 problems", "data-flow pointer"] == 1200
+    changed = [run.arm for run in runs if run.arm.name not in (SFT, "data-flow pointer")]
+    assert len({arm.name for arm in changed}) == 3 and all(
+        len(a.settings.items() - base.items()) == 1 for a in changed
+    )
+    sizes = {(run.arm.name, run.setting.train_size) for run in study3.sizes(tmp_path, "data-flow pointer")}
+    assert sizes == set(itertools.product((SFT, "data-flow pointer"), study3.SIZES))
