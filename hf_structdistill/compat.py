@@ -23,6 +23,7 @@ __all__ = [
     "DataCollatorForLanguageModeling",
     "ForwardRecorder",
     "apply_formatting",
+    "dispatches_attention",
     "has_formatting",
     "is_chat",
     "is_deepspeed_zero3_enabled",
@@ -75,6 +76,18 @@ class ForwardRecorder:
             yield self
         finally:
             handle.remove()
+
+
+def dispatches_attention(causal_lm: nn.Module, layer: int) -> bool:
+    """Whether attention layer `layer` calls a function that `AttentionRecorder` can look at.
+
+    In transformers 5.23 a model that does so imports the mapping under this name, and numbers its layers.
+    """
+    return any(
+        getattr(module, "layer_idx", None) == layer
+        and hasattr(sys.modules[type(module).__module__], "ALL_ATTENTION_FUNCTIONS")
+        for module in causal_lm.modules()
+    )
 
 
 class AttentionRecorder:
@@ -136,7 +149,7 @@ class AttentionRecorder:
         if self.queries is None or self.keys is None:
             raise InputError(
                 f"attention_coef reads queries and keys where transformers calls the attention function of layer "
-                f"{self.layer} ({self.implementation}), but this model's layer does not call it; set it to 0.0."
+                f"{self.layer} ({self.implementation}), which this forward did not; set it to 0.0."
             )
         if training and not self.queries.requires_grad:
             raise InputError(

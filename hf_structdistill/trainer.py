@@ -18,6 +18,7 @@ from trl import SFTTrainer
 from .compat import (
     AttentionRecorder,
     ForwardRecorder,
+    dispatches_attention,
     is_chat,
     is_deepspeed_zero3_enabled,
     lm_head_logits,
@@ -190,7 +191,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
             )
         if args.dataflow_coef and finds_variables:
             add(DataflowPointer(width, rank), args.dataflow_coef)
-        if args.attention_coef and finds_variables:
+        if args.attention_coef and finds_variables and self._sees_attention():
             add(NameAttention(args.attention_heads), args.attention_coef)
         if args.ast_path_coef:
             types = self.data_collator.annotator.num_node_types
@@ -203,6 +204,16 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
                 add(ProblemSolutionAlignment(width, bank, args.structure_temperature), args.alignment_coef)
             if args.embedding_coef:
                 add(EmbeddingCosine(width, bank), args.embedding_coef)
+
+    def _sees_attention(self) -> bool:
+        causal_lm = unwrap(self.model)
+        seen = dispatches_attention(causal_lm, AttentionRecorder(causal_lm, self.args.attention_layer).layer)
+        if not seen:
+            logger.warning(
+                "attention_coef is set, but transformers does not dispatch the attention of this model "
+                f"({type(causal_lm).__name__}): the term is off."
+            )
+        return seen
 
     def _learn_rejected(self, raw_dataset: Any) -> bool:
         found = learn_rejected(self, raw_dataset)

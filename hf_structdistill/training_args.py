@@ -29,17 +29,18 @@ class StructureAwareConfig(SFTConfig):
     r"""
     Configuration of [`StructureAwareTrainer`]: every parameter of [`~trl.SFTConfig`], plus the ones below.
 
-    With all seven coefficients at `0.0` the trainer is `SFTTrainer`. The formulas are in `docs/objectives.md`.
+    By default the one objective is on that helped in the studies; `docs/benchmarks.md` has their figures. With all
+    seven coefficients at `0.0` the trainer is `SFTTrainer`. The formulas are in `docs/objectives.md`.
 
     Parameters:
         > Parameters that control the objectives
 
-        structure_weight (`float`, *optional*, defaults to `0.5`):
+        structure_weight (`float`, *optional*, defaults to `0.0`):
             Beta of the structure-weighted negative log-likelihood: a code token with structure score s weighs
             `1 + beta * s`, renormalised so that the code of an example keeps its total weight.
-        dataflow_coef (`float`, *optional*, defaults to `0.03`):
+        dataflow_coef (`float`, *optional*, defaults to `0.0`):
             Coefficient of the data-flow pointer: at each variable use, point at the definitions that reach it.
-        ast_path_coef (`float`, *optional*, defaults to `0.03`):
+        ast_path_coef (`float`, *optional*, defaults to `0.0`):
             Coefficient of the syntax-path prediction: the node types above the next token.
         divergence_coef (`float`, *optional*, defaults to `0.0`):
             Coefficient of the pathway divergence. Needs a data set with a `rejected` column.
@@ -47,9 +48,13 @@ class StructureAwareConfig(SFTConfig):
             Coefficient of the problem-solution alignment (InfoNCE against a frozen bank of solution embeddings).
         embedding_coef (`float`, *optional*, defaults to `0.0`):
             Coefficient of the embedding cosine, our reading of the loss of arXiv 2510.17598.
-        attention_coef (`float`, *optional*, defaults to `0.0`):
+        attention_coef (`float`, *optional*, defaults to `0.1`):
             Coefficient of the name attention: at each variable, heads of one layer attend to earlier mentions of its
             name.
+        attention_layer (`int`, *optional*, defaults to `-1`):
+            Which layer; negative counts from the last.
+        attention_heads (`int`, *optional*, defaults to `2`):
+            How many of its heads, the first ones.
         reasoning_weight (`float`, *optional*, defaults to `1.0`):
             Weight of the supervised tokens outside code, before renormalisation per example.
         code_weight (`float`, *optional*, defaults to `1.0`):
@@ -93,17 +98,17 @@ class StructureAwareConfig(SFTConfig):
     """
 
     structure_weight: float = field(
-        default=0.5,
+        default=0.0,
         metadata={"help": "Beta of the structure-weighted NLL; a code token with score s weighs 1 + beta * s."},
     )
-    dataflow_coef: float = field(default=0.03, metadata={"help": "Coefficient of the data-flow pointer."})
-    ast_path_coef: float = field(default=0.03, metadata={"help": "Coefficient of the syntax-path prediction."})
+    dataflow_coef: float = field(default=0.0, metadata={"help": "Coefficient of the data-flow pointer."})
+    ast_path_coef: float = field(default=0.0, metadata={"help": "Coefficient of the syntax-path prediction."})
     divergence_coef: float = field(
         default=0.0, metadata={"help": "Coefficient of the pathway divergence; needs a `rejected` column."}
     )
     alignment_coef: float = field(default=0.0, metadata={"help": "Coefficient of the problem-solution alignment."})
     embedding_coef: float = field(default=0.0, metadata={"help": "Coefficient of the embedding cosine."})
-    attention_coef: float = field(default=0.0, metadata={"help": "Coefficient of the name attention."})
+    attention_coef: float = field(default=0.1, metadata={"help": "Coefficient of the name attention."})
     reasoning_weight: float = field(default=1.0, metadata={"help": "Weight of supervised tokens outside code."})
     code_weight: float = field(default=1.0, metadata={"help": "Weight of supervised tokens inside code."})
     divergence_margin: float = field(default=0.0, metadata={"help": "Margin of the pathway divergence, in nats."})

@@ -24,8 +24,12 @@ from .pool import make_runs
 from .setting import Arm, Run
 
 MAIN = Generated()
-VARIANTS = {"without reasoning": MAIN, "with reasoning": replace(MAIN, reasoning=True)}
-SEEDS = {"without reasoning": 8, "with reasoning": 5}
+VARIANTS = {
+    "without reasoning": MAIN,
+    "without reasoning, 7200 problems": replace(MAIN, train_size=7200),
+    "with reasoning": replace(MAIN, reasoning=True),
+}
+SEEDS = {"without reasoning": 8, "without reasoning, 7200 problems": 5, "with reasoning": 5}
 TUNING_SEED = 1000  # no seed of the test runs
 
 
@@ -66,17 +70,19 @@ def _read(out: Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
-def run(out: Path, workers: int, arms: Sequence[str]) -> None:
-    """Every chosen arm on the test split: 8 seeds without reasoning, 5 with; seed by seed, so that pairs fill up."""
+def run(
+    out: Path, workers: int, arms: Sequence[str], variants: Sequence[str] = tuple(VARIANTS), seeds: int | None = None
+) -> None:
+    """Every chosen arm on the test split; seed by seed, so that pairs fill up. `seeds` stops each variant earlier."""
     missing = [arm for arm in arms if arm not in _read(out)]
     if missing:
         raise SystemExit(f"not tuned yet: {', '.join(missing)}; run the command `tune` first")
     runs = []
-    for variant, setting in VARIANTS.items():
-        for seed in range(SEEDS[variant]):
+    for variant in variants:
+        for seed in range(SEEDS[variant] if seeds is None else min(seeds, SEEDS[variant])):
             for name in arms:
                 arm, rate = chosen_arm(out, name), chosen_rate(out, name)
-                runs.append(Run(setting, arm, seed, "test", rate, study=variant))
+                runs.append(Run(VARIANTS[variant], arm, seed, "test", rate, study=variant))
     make_runs(runs, Ledger(out / "runs.jsonl"), workers)
 
 
@@ -99,7 +105,7 @@ def write_report(out: Path) -> str:
         shown = [row for row in rows if row["study"] == variant]
         if shown:
             parts.append(f"### Study 1, {variant}\n\n{report.tables(shown, ARMS, SFT)}")
-            report.plot(shown, ARMS, SFT, out / f"study1-{variant.replace(' ', '-')}.png")
+            report.plot(shown, ARMS, SFT, out / f"study1-{variant.replace(', ', '-').replace(' ', '-')}.png")
     text = "\n\n".join(parts)
     (out / "study1.md").write_text(text + "\n", encoding="utf-8")
     return text
@@ -111,11 +117,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the ledgers, tables and plots")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, each on one core")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=tuple(VARIANTS), help="of the command run")
+    parser.add_argument("--seeds", type=int, help="of the command run: at most so many seeds for now")
     options = parser.parse_args()
     if options.command == "report":
         print(write_report(options.out))
+    elif options.command == "tune":
+        tune(options.out, options.workers, options.arms)
     else:
-        {"tune": tune, "run": run}[options.command](options.out, options.workers, options.arms)
+        run(options.out, options.workers, options.arms, options.variants, options.seeds)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def test_recipe_with_override_then_continue(material, tmp_path, monkeypatch, cap
         (["--config", "{recipe}", "--dataset_name", "{folder}/columns.jsonl"], ["answer, question", "completion"]),
         (["--config", "{recipe}", "--output_dir", "{folder}/traces.jsonl/out"], ["traces.jsonl/out"]),
         (["--config", "{recipe}", "--dataflow_coef", "-1"], ["dataflow_coef", ">= 0", "-1"]),
-        (["--config", "{recipe}", "--structure_schedule", "constant", "--loss_type", "dft"], ["dft", "nll"]),
+        (["--config", "{recipe}", "--structure_weight", "1", "--loss_type", "dft"], ["dft", "nll"]),
         (["--dataset_name", "{folder}/traces.jsonl", "--use_cpu", "--bf16", "False"], ["model_name_or_path"]),
     ],
 )

@@ -56,7 +56,7 @@ def test_every_field_is_documented_with_its_default(name):
         ({"structure_head_learning_rate": 0.0}, ["structure_head_learning_rate"]),
         ({"structure_language": "cobol"}, ["structure_language", "cobol", "python"]),
         ({"structure_language": ""}, ["structure_language"]),
-        ({"loss_type": "dft"}, ["dft", "nll", "structure_weight=0.0"]),
+        ({"loss_type": "dft", "structure_weight": 0.5}, ["dft", "nll", "structure_weight=0.0"]),
         ({"label_smoothing_factor": 0.1}, ["label_smoothing_factor", "full logits"]),
         ({"truncation_mode": "keep_end", "divergence_coef": 0.1}, ["keep_end", "beginning", "keep_start"]),
         ({"truncation_mode": "keep_end", "alignment_coef": 0.1}, ["keep_end"]),
@@ -118,18 +118,20 @@ def test_what_the_trainer_refuses(tmp_path, pieces, words):
 def test_a_language_without_data_flow_trains_without_that_term(tmp_path):
     java = "class A { int f(int x) { if (x > 0) { return x; } return -x; } }"
     rows = {"prompt": ["Absolute value.\n\n"] * 2, "completion": [f"```java\n{java}\n```\n"] * 2}
-    trainer = make_trainer(tmp_path, Dataset.from_dict(rows), structure_language="java", alignment_coef=0.1)
+    on = {"dataflow_coef": 0.1, "attention_coef": 0.1, "ast_path_coef": 0.1, "alignment_coef": 0.1}
+    trainer = make_trainer(tmp_path, Dataset.from_dict(rows), structure_language="java", **on)
     trainer.train()
     logs = trainer.state.log_history[0]
-    assert "dataflow" not in trainer.objectives
+    assert set(trainer.objectives) == {"ast_path", "alignment"}
     assert logs["code_share"] > 0.5 and logs["ast_path"] > 0 and "alignment" in logs
 
 
 def test_dft_with_heads_adds_their_terms(tmp_path):
-    trainer = make_trainer(tmp_path, loss_type="dft", structure_weight=0.0, structure_schedule="constant")
+    heads = {"dataflow_coef": 0.03, "ast_path_coef": 0.03, "attention_coef": 0.03}
+    trainer = make_trainer(tmp_path, loss_type="dft", structure_schedule="constant", **heads)
     plain = make_trainer(tmp_path, loss_type="dft", **tiny.ALL_OFF)
     trainer.train()
     plain.train()
     logs = trainer.state.log_history[0]
-    terms = 0.03 * (logs["dataflow"] + logs["ast_path"])
+    terms = 0.03 * (logs["dataflow"] + logs["ast_path"] + logs["attention"])
     assert logs["loss"] == pytest.approx(plain.state.log_history[0]["loss"] + terms, rel=1e-5)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, Qwen3Config, Qwen3ForCausalLM
+from transformers import BloomConfig, BloomForCausalLM, GPT2Config, GPT2LMHeadModel, Qwen3Config, Qwen3ForCausalLM
 from transformers.modeling_utils import AttentionInterface
 
 from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
@@ -123,3 +123,11 @@ def test_a_name_is_known_whatever_stands_around_it():
     assert names("tot", "al")[1] == 0  # goes on with the word before it
     assert names("(", "2", " a b") == [0, 0, 0]  # no name; two of them
     assert names("é")[0] > 0 and names("x2")[0] > 0 and names("é")[0] != names("x2")[0]
+
+
+def test_a_model_with_attention_of_its_own_trains_without_the_term(tmp_path, caplog):
+    torch.manual_seed(0)
+    own = BloomForCausalLM(BloomConfig(vocab_size=600, hidden_size=32, n_layer=2, n_head=4))
+    trainer = train(tmp_path, model=own, structure_weight=1.0, max_steps=1)
+    assert list(trainer.objectives) == ["weighted_nll"]
+    assert "BloomForCausalLM" in caplog.text and "the term is off" in caplog.text

@@ -8,7 +8,7 @@ import torch
 from datasets import Dataset
 
 from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
-from hf_structdistill.structure import Annotation
+from hf_structdistill.structure import Annotation, TokenBytes
 
 from . import tiny
 
@@ -43,6 +43,7 @@ class TaggingAnnotator:
     """Scores each supervised token by its tag. Only the score is looked at here."""
 
     num_node_types, language, num_ancestors = 4, SimpleNamespace(analyse_dataflow=None, name="python"), 4
+    table = TokenBytes.from_tokenizer(tiny.tokenizer())
 
     def annotate_batch(self, ids, labels):
         return [self.annotate(*segment) for segment in zip(ids, labels, strict=True)]
