@@ -22,6 +22,7 @@ from .generated import Generated
 from .ledger import Ledger
 from .pool import make_runs
 from .setting import Arm, Run
+from .statistics import MAIN_MEASURES, MEASURES
 
 MAIN = Generated()
 VARIANTS = {
@@ -100,7 +101,8 @@ def chosen_rate(out: Path, name: str) -> float:
 def write_report(out: Path) -> str:
     """Tables of both variants as Markdown, with a plot each beside it."""
     rows = Ledger(out / "runs.jsonl").rows()
-    parts = []
+    trials = Ledger(out / "tune.jsonl").rows()
+    parts = [f"### Study 1, tuning\n\n{tuning_table(trials)}"] if trials else []
     for variant in VARIANTS:
         shown = [row for row in rows if row["study"] == variant]
         if shown:
@@ -109,6 +111,22 @@ def write_report(out: Path) -> str:
     text = "\n\n".join(parts)
     (out / "study1.md").write_text(text + "\n", encoding="utf-8")
     return text
+
+
+def tuning_table(trials: Sequence[dict[str, Any]]) -> str:
+    """Markdown: the trials of an arm in a line, weakest first; SFTTrainer's are its learning rates."""
+    names = " | ".join(MEASURES[measure] for measure in MAIN_MEASURES)
+    lines = [f"| arm | tried | {names} |", "|---" * (len(MAIN_MEASURES) + 2) + "|"]
+    for arm in dict.fromkeys(row["arm"]["name"] for row in sorted(trials, key=lambda r: ARMS.index(r["arm"]["name"]))):
+        own = sorted((row for row in trials if row["arm"]["name"] == arm), key=_strength)
+        cells = [", ".join(f"{row['scores'][measure]:.3f}" for row in own) for measure in MAIN_MEASURES]
+        lines.append(f"| {arm} | {', '.join(f'{_strength(row):g}' for row in own)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _strength(row: dict[str, Any]) -> float:
+    """What was varied: the learning rate, the one coefficient, or the largest of all."""
+    return max((row["arm"]["settings"] or {"": row["learning_rate"]}).values())
 
 
 def main() -> None:

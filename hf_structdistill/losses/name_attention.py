@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -39,7 +39,7 @@ class NameAttention(Objective):
         `ForwardState.attention`: a model whose attention transformers dispatches.
 
     Relations:
-        Memory is (occurrences of a row) x T x heads, row by row; never T x T.
+        Memory is (occurrences of an example) x (its tokens) x heads, example by example; never T x T.
     """
 
     name = "attention"
@@ -50,9 +50,8 @@ class NameAttention(Objective):
         self.heads = heads
 
     def count(self, batch: Mapping[str, Tensor]) -> Tensor:
-        rows = _rows_with_mentions(batch)
-        device = batch["variable_positions"].device
-        return torch.tensor(sum(positions.numel() for _, positions, _, _ in rows), device=device)
+        found = sum(positions.numel() for _, _, positions, _, _ in _examples(batch))
+        return torch.tensor(found, device=batch["variable_positions"].device)
 
     def forward(self, state: ForwardState) -> Tensor:
         if state.attention is None:
@@ -63,9 +62,9 @@ class NameAttention(Objective):
         # heads share keys in groups
         groups = torch.arange(self.heads, device=keys.device) // (queries.size(1) // keys.size(1))
         total = state.zero()
-        for row, positions, mentions, visible in _rows_with_mentions(state.batch):
+        for row, tokens, positions, mentions, visible in _examples(state.batch):
             asking = queries[row, : self.heads, positions - 1].float()  # (h, m, a)
-            scores = asking @ keys[row, groups].float().transpose(1, 2) * scaling  # (h, m, T)
+            scores = asking @ keys[row, groups, tokens].float().transpose(1, 2) * scaling  # (h, m, L)
             seen = scores.masked_fill(~visible, -torch.inf).logsumexp(-1)
             found = scores.masked_fill(~mentions, -torch.inf).logsumexp(-1)
             total = total + (seen - found).sum() / self.heads
@@ -75,19 +74,21 @@ class NameAttention(Objective):
         return {"heads": self.heads}
 
 
-def _rows_with_mentions(batch: Mapping[str, Tensor]) -> list[tuple[int, Tensor, Tensor, Tensor]]:
-    """For each row: positions (m,) of variables that were mentioned before, the mentions (m, T) and all that a query
-    at the token before may attend to (m, T), both bool."""
-    names, segments = batch["name_ids"], batch["segment_ids"]
-    places = batch["variable_positions"]
-    steps = torch.arange(names.size(1), device=names.device)
-    found = []
-    for row in places[:, 0].unique().tolist():
-        positions = places[places[:, 0] == row, 1]
-        visible = (steps < positions[:, None]) & (segments[row] == segments[row, positions][:, None])
+def _examples(batch: Mapping[str, Tensor]) -> Iterator[tuple[int, slice, Tensor, Tensor, Tensor]]:
+    """The examples in which variables were mentioned before.
+
+    Yields the row; the example's L tokens there, up to its last variable; the positions (m,) of the variables in the
+    row; and over the L tokens (m, L) bool, their mentions, and all that the state before a variable may attend to.
+    """
+    names, segments, places = batch["name_ids"], batch["segment_ids"], batch["variable_positions"]
+    owners = segments[places[:, 0], places[:, 1]]
+    for number in owners.unique().tolist():
+        mine = places[owners == number]
+        row, positions = int(mine[0, 0]), mine[:, 1]
+        start, stop = int((segments[row] == number).int().argmax()), int(positions.max())
+        visible = torch.arange(start, stop, device=positions.device) < positions[:, None]
         own = names[row, positions][:, None]
-        mentions = visible & (names[row] == own) & (own > 0)
+        mentions = visible & (names[row, start:stop] == own) & (own > 0)
         known = mentions.any(1)
         if known.any():
-            found.append((row, positions[known], mentions[known], visible[known]))
-    return found
+            yield row, slice(start, stop), positions[known], mentions[known], visible[known]

@@ -82,7 +82,9 @@ def test_a_run_trains_evaluates_and_is_reported(tmp_path):
     ledger = Ledger(tmp_path / "runs.jsonl")
     for row in rows:
         ledger.append(row)
+        Ledger(tmp_path / "tune.jsonl").append(row)
     text = study1.write_report(tmp_path)
+    assert "| data-flow pointer | 0.03, 0.03 |" in text
     assert "| data-flow pointer | 2 |" in text and (tmp_path / "study1-without-reasoning.png").stat().st_size > 5000
     assert report.tables(rows, [SFT], SFT).count(f"| {SFT} | 2 |") == 2
 
