@@ -18,7 +18,7 @@ from hf_structdistill.hub.students import publish_student
 from tests.training import tiny
 
 def push(folder, repo, strategy, **pieces):
-    settings = tiny.settings(folder, max_steps=2, save_strategy="steps", save_steps=1)
+    settings = tiny.settings(folder, max_steps=2, save_strategy="steps", save_steps=1, dataflow_coef=0.1)
     trainer = StructureAwareTrainer(
         args=StructureAwareConfig(push_to_hub=True, hub_strategy=strategy, hub_model_id=repo, **settings),
         train_dataset=tiny.dataset(4),
