@@ -48,7 +48,7 @@ class StructureAwareConfig(SFTConfig):
             Coefficient of the problem-solution alignment (InfoNCE against a frozen bank of solution embeddings).
         embedding_coef (`float`, *optional*, defaults to `0.0`):
             Coefficient of the embedding cosine, our reading of the loss of arXiv 2510.17598.
-        attention_coef (`float`, *optional*, defaults to `0.1`):
+        attention_coef (`float`, *optional*, defaults to `0.3`):
             Coefficient of the name attention: at each variable, heads of one layer attend to earlier mentions of its
             name.
         attention_layer (`int`, *optional*, defaults to `-1`):
@@ -108,7 +108,7 @@ class StructureAwareConfig(SFTConfig):
     )
     alignment_coef: float = field(default=0.0, metadata={"help": "Coefficient of the problem-solution alignment."})
     embedding_coef: float = field(default=0.0, metadata={"help": "Coefficient of the embedding cosine."})
-    attention_coef: float = field(default=0.1, metadata={"help": "Coefficient of the name attention."})
+    attention_coef: float = field(default=0.3, metadata={"help": "Coefficient of the name attention."})
     reasoning_weight: float = field(default=1.0, metadata={"help": "Weight of supervised tokens outside code."})
     code_weight: float = field(default=1.0, metadata={"help": "Weight of supervised tokens inside code."})
     divergence_margin: float = field(default=0.0, metadata={"help": "Margin of the pathway divergence, in nats."})

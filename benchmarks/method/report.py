@@ -63,6 +63,7 @@ def plot(rows: Iterable[Mapping[str, Any]], arms: Sequence[str], baseline: str, 
             if found.difference is not None and found.low is not None and found.high is not None:
                 reach = [[found.difference - found.low], [found.high - found.difference]]
                 axis.errorbar(found.difference, place, xerr=reach, fmt="o", color="C0" if found.clear else "0.5")
+        axis.margins(y=0.2)
         axis.set_title(MEASURES[measure], fontsize=10)
         axis.set_yticks(range(len(shown)), shown)
     axes[0].invert_yaxis()
