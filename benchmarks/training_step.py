@@ -28,6 +28,7 @@ ALL_ON = {
     "divergence_coef": 0.03,
     "alignment_coef": 0.03,
     "embedding_coef": 0.03,
+    "attention_coef": 0.03,
     "structure_schedule": "constant",
 }
 

@@ -207,11 +207,13 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
 
     def _sees_attention(self) -> bool:
         causal_lm = unwrap(self.model)
-        seen = dispatches_attention(causal_lm, AttentionRecorder(causal_lm, self.args.attention_layer).layer)
+        layer = AttentionRecorder(causal_lm, self.args.attention_layer).layer
+        # a compiled model would be compiled anew for every step's recorder
+        seen = not self.args.torch_compile and dispatches_attention(causal_lm, layer)
         if not seen:
             logger.warning(
                 "attention_coef is set, but transformers does not dispatch the attention of this model "
-                f"({type(causal_lm).__name__}): the term is off."
+                f"({type(causal_lm).__name__}), or torch_compile hides it: the term is off."
             )
         return seen
 
