@@ -45,14 +45,16 @@ class Arm:
     structure: bool
 
 
-def train_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
+def train_tokenizer(
+    texts: Sequence[str], pieces: pre_tokenizers.PreTokenizer | None = None
+) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer of 1,024 tokens.
 
     Line breaks are tokens of their own: were they merged, the end of a prompt would be tokenized differently alone, as
-    in generation, and in front of its completion, as in training.
+    in generation, and in front of its completion, as in training. `pieces` cuts the text otherwise.
     """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+    tokenizer.pre_tokenizer = pieces or pre_tokenizers.Sequence(
         [pre_tokenizers.Split("\n", "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
