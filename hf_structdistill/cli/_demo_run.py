@@ -162,7 +162,7 @@ def _evaluate(name: str, folder: str, problems: Sequence[Problem], out: Path) ->
 
 
 def _worked_examples(dataset: Dataset, tokenizer: Any) -> list[Any]:
-    """Three training examples with the structure weight of each token."""
+    """Three training examples with the structure score of each token."""
     annotator = StructureAwareDataCollator(tokenizer).annotator
     examples = []
     for number, index in enumerate((0, len(dataset) // 2, len(dataset) - 1), 1):

@@ -1,4 +1,4 @@
-"""Worked examples for the report: the tokens of a training example with their structure weights."""
+"""Worked examples for the report: the tokens of a training example with their structure scores."""
 
 from __future__ import annotations
 

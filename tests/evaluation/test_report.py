@@ -155,7 +155,7 @@ def test_flat_curves_and_missing_parts(results, tmp_path):
     html = paths["report.html"].read_text()
     assert "<figcaption>loss</figcaption>" in html
     assert "plain solves 2 of 5 problems" in html
-    assert "Where the structure weight lies" not in html
+    assert "Where the structure lies" not in html
 
 
 def test_bad_input_is_named(results, tmp_path):
