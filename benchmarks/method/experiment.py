@@ -42,7 +42,7 @@ def train(run: Run, structural: type | None = None) -> Any:
 
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(run, folder, structural)
-        # the order by length comes from the global generator, which the heads of an arm have drawn from
+        # the order by length comes from the global generator: it must not depend on what was built before
         transformers.set_seed(run.seed)
         trainer.train()
     return trainer

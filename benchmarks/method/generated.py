@@ -9,7 +9,6 @@ from typing import Any
 from hf_structdistill.problems import Problem, load_problems
 from hf_structdistill.problems.prompting import format_completion, student_prompt
 
-from .bases import load_base
 from .tokenizer import train_tokenizer
 
 HEAD_WIDTH = 16  # many narrow heads: copying names from the prompt is learned in fewer steps
@@ -82,19 +81,3 @@ class Generated:
 
     def held_out(self, split: str) -> list[Problem]:
         return load_problems(self.problems, split=split, size=self.test_size, seed=self.data_seed)
-
-
-@dataclass(frozen=True)
-class GeneratedOnBase(Generated):
-    """The same problems, fewer of them, for a base student that has seen Python before.
-
-    Attributes:
-        base: folder of the base student, below the shared models, or any folder.
-    """
-
-    base: str = "pycode-17m"
-    train_size: int = 800
-    batch_size: int = 8
-
-    def student(self, rows: Sequence[dict[str, str]], seed: int) -> tuple[Any, Any]:
-        return load_base(self.base, seed)
