@@ -50,8 +50,7 @@ class NameAttention(Objective):
         self.heads = heads
 
     def count(self, batch: Mapping[str, Tensor]) -> Tensor:
-        found = sum(positions.numel() for _, _, positions, _, _ in _examples(batch))
-        return torch.tensor(found, device=batch["variable_positions"].device)
+        return _mentioned_before(batch).sum()
 
     def forward(self, state: ForwardState) -> Tensor:
         if state.attention is None:
@@ -74,21 +73,33 @@ class NameAttention(Objective):
         return {"heads": self.heads}
 
 
+def _mentioned_before(batch: Mapping[str, Tensor]) -> Tensor:
+    """(M,) bool: the variables whose name began an earlier token of their example."""
+    names, places = batch["name_ids"], batch["variable_positions"]
+    keys = (batch["segment_ids"] * (names.max() + 1) + names).flatten()
+    order = keys.argsort(stable=True)
+    repeated = torch.zeros_like(keys, dtype=torch.bool)
+    repeated[order[1:]] = keys[order].diff() == 0
+    repeated = repeated.view_as(names) & (names > 0)
+    return repeated[places[:, 0], places[:, 1]]
+
+
 def _examples(batch: Mapping[str, Tensor]) -> Iterator[tuple[int, slice, Tensor, Tensor, Tensor]]:
     """The examples in which variables were mentioned before.
 
     Yields the row; the example's L tokens there, up to its last variable; the positions (m,) of the variables in the
     row; and over the L tokens (m, L) bool, their mentions, and all that the state before a variable may attend to.
     """
-    names, segments, places = batch["name_ids"], batch["segment_ids"], batch["variable_positions"]
-    owners = segments[places[:, 0], places[:, 1]]
-    for number in owners.unique().tolist():
-        mine = places[owners == number]
-        row, positions = int(mine[0, 0]), mine[:, 1]
-        start, stop = int((segments[row] == number).int().argmax()), int(positions.max())
+    names, segments = batch["name_ids"], batch["segment_ids"]
+    places = batch["variable_positions"][_mentioned_before(batch)]
+    # the collator lists variables example by example
+    numbers, sizes = segments[places[:, 0], places[:, 1]].unique_consecutive(return_counts=True)
+    ends = sizes.cumsum(0)
+    rows, stops = places[ends - 1].unbind(1)
+    starts = (segments[rows] == numbers[:, None]).int().argmax(1) if len(rows) else rows
+    # the loop asks the device for numbers once, not once an example
+    for row, start, stop, first, end in torch.stack((rows, starts, stops, ends - sizes, ends), 1).tolist():
+        positions = places[first:end, 1]
         visible = torch.arange(start, stop, device=positions.device) < positions[:, None]
-        own = names[row, positions][:, None]
-        mentions = visible & (names[row, start:stop] == own) & (own > 0)
-        known = mentions.any(1)
-        if known.any():
-            yield row, slice(start, stop), positions[known], mentions[known], visible[known]
+        mentions = visible & (names[row, start:stop] == names[row, positions][:, None])
+        yield row, slice(start, stop), positions, mentions, visible
