@@ -9,6 +9,7 @@ from typing import Any
 from hf_structdistill.problems import Problem, load_problems
 from hf_structdistill.problems.prompting import format_completion, student_prompt
 
+from .bases import load_base
 from .tokenizer import train_tokenizer
 
 HEAD_WIDTH = 16  # many narrow heads: copying names from the prompt is learned in fewer steps
@@ -21,7 +22,6 @@ class Generated:
     The student and the length of its training were found on the validation split with SFTTrainer alone, so that plain
     fine-tuning lands between 20% and 80%. What mattered most: norms of queries and keys (Qwen3) and weights drawn
     wider than the default 0.02, without which copying from the prompt is learned several times later.
-
 
     Attributes:
         problems: a family or "generated" (all of them), as `load_problems` takes it.
@@ -81,3 +81,20 @@ class Generated:
 
     def held_out(self, split: str) -> list[Problem]:
         return load_problems(self.problems, split=split, size=self.test_size, seed=self.data_seed)
+
+
+@dataclass(frozen=True)
+class GeneratedOnBase(Generated):
+    """The same problems, fewer of them, for a base student that has seen Python before.
+
+    Attributes:
+        base: folder of the base student, below the shared models, or any folder.
+    """
+
+    base: str = "pycode-17m"
+    train_size: int = 800
+    test_size: int = 100
+    batch_size: int = 8
+
+    def student(self, rows: Sequence[dict[str, str]], seed: int) -> tuple[Any, Any]:
+        return load_base(self.base, seed)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hf_structdistill.problems import Problem, load_problems
 from hf_structdistill.problems.prompting import format_completion, student_prompt
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
+from .bases import SHARED, load_base
+
 UNSOLVABLE = frozenset({899, 927})  # tests that contradict the text; setup that runs after the solution
 
 
@@ -60,14 +60,7 @@ class RealPython:
             yield problem, known["reasoning"], str(problem.reference), known.get("wrong_solution")
 
     def student(self, rows: Sequence[dict[str, str]], seed: int) -> tuple[Any, Any]:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        folder = SHARED / "models" / self.base
-        folder = folder if folder.is_dir() else Path(self.base)
-        torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-        return model, AutoTokenizer.from_pretrained(folder, padding_side="left")
+        return load_base(self.base, seed)
 
     def held_out(self, split: str) -> list[Problem]:
         if split == "humaneval":

@@ -2,6 +2,7 @@
 
 python -m benchmarks.method.study3 --out results [--workers 2] settings    # one setting changed, three seeds each
 python -m benchmarks.method.study3 --out results [--workers 2] sizes       # fewer and more problems, three seeds each
+python -m benchmarks.method.study3 --out results [--workers 2] base        # a student that has seen Python before
 python -m benchmarks.method.study3 --out results gradients                 # one training, probed every 50 steps
 python -m benchmarks.method.study3 --out results report
 
@@ -23,7 +24,7 @@ from hf_structdistill.training_args import COEFFICIENTS
 
 from . import report
 from .arms import ALL, ARMS, OFF, SFT
-from .generated import Generated
+from .generated import Generated, GeneratedOnBase
 from .ledger import Ledger
 from .pool import make_runs
 from .setting import Arm, Run
@@ -31,6 +32,9 @@ from .study1 import MAIN, chosen_arm, chosen_rate
 
 SEEDS = range(100, 103)  # neither those of the test runs nor the tuning's
 SIZES = (1200, 7200)
+BASE = GeneratedOnBase()
+BASE_RATE = 6e-4  # for all arms: fine-tuning, not training from scratch
+BASE_STRENGTHS = (0.1, 0.3)  # of name attention
 ABLATIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
     # name, the coefficients that it needs one of, the change
     ("no curriculum (constant)", COEFFICIENTS, {"structure_schedule": "constant"}),
@@ -62,6 +66,13 @@ def sizes(out: Path, name: str) -> Iterator[Run]:
     for seed, size in itertools.product(SEEDS, SIZES):
         for base in (chosen_arm(out, SFT), chosen_arm(out, name)):
             yield _run(out, replace(MAIN, train_size=size), base, seed, f"{size} problems")
+
+
+def on_base() -> Iterator[Run]:
+    """Name attention at two strengths and SFTTrainer, on a base student that has learned to copy names already."""
+    arms = [Arm(SFT), *(Arm(f"name attention, {c:g}", {**OFF, "attention_coef": c}) for c in BASE_STRENGTHS)]
+    for seed, arm in itertools.product(SEEDS, arms):
+        yield Run(BASE, arm, seed, "validation", BASE_RATE, study="a base that has seen Python")
 
 
 def _run(out: Path, setting: Generated, arm: Arm, seed: int, study: str, tuned_as: str | None = None) -> Run:
@@ -115,7 +126,7 @@ def write_report(out: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("settings", "sizes", "gradients", "report"))
+    parser.add_argument("command", choices=("settings", "sizes", "base", "gradients", "report"))
     parser.add_argument("--out", type=Path, required=True, help="folder of study 1")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--arm", choices=ARMS[1:], default="name attention", help="which arm to take apart")
@@ -125,8 +136,13 @@ def main() -> None:
     elif options.command == "report":
         print(write_report(options.out))
     else:
-        runs = {"settings": ablations, "sizes": sizes}[options.command](options.out, options.arm)
-        make_runs(list(runs), Ledger(options.out / "ablations.jsonl"), options.workers)
+        arm = options.arm
+        runs = {
+            "settings": lambda: ablations(options.out, arm),
+            "sizes": lambda: sizes(options.out, arm),
+            "base": on_base,
+        }
+        make_runs(list(runs[options.command]()), Ledger(options.out / "ablations.jsonl"), options.workers)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 import itertools
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
-from benchmarks.method import report, study1, study3
+from benchmarks.method import report, study1, study2, study3
 from benchmarks.method.arms import ARMS, OFF, SFT, candidates
 from benchmarks.method.errors import wrong_variable_errors
 from benchmarks.method.experiment import perform, train
@@ -128,3 +128,24 @@ def test_every_ablation_changes_one_thing(tmp_path):
     )
     sizes = {(run.arm.name, run.setting.train_size) for run in study3.sizes(tmp_path, "data-flow pointer")}
     assert sizes == set(itertools.product((SFT, "data-flow pointer"), study3.SIZES))
+
+
+def test_a_base_is_tuned_by_every_arm_alike():
+    runs = list(study3.on_base())
+    assert len({run.key for run in runs}) == len(runs) == 9
+    assert len({run.learning_rate for run in runs}) == len({run.setting for run in runs}) == 1
+
+
+def test_the_gate_opens_only_above_both_of_its_bounds(tmp_path):
+    runs = study2.gate_runs("a-base")
+    assert len({run.key for run in runs}) == len(runs) == 12
+    ledger = Ledger(tmp_path / "gate.jsonl")
+    quality = [(0.8, 0.5), (0.95, 0.05), (0.92, 0.12)]
+    for run, (parsed, syntax) in zip(runs, quality, strict=False):
+        scores = {"parse_rate": parsed, "strict_syntax_match_corrected": syntax, "pass@1": 0.0,
+                  "strict_dataflow_match_corrected": 0.0, "bits_per_byte": 1.0}  # fmt: skip
+        ledger.append({"key": run.key, **asdict(run), "scores": scores})
+    rows = ledger.rows()
+    assert [study2.is_open(row) for row in rows] == [False, False, True]
+    assert study2.best_of_gate(rows) is rows[2]  # syntax counts among those that parse
+    assert "| code | 3 | 0.0012 | 0.920 | 0.120 |" in study2.write_report(tmp_path)
