@@ -17,13 +17,14 @@ from trl.data_utils import is_conversational
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from .errors import InputError
+from .losses import Attention
 
 __all__ = [
     "AttentionRecorder",
     "DataCollatorForLanguageModeling",
     "ForwardRecorder",
     "apply_formatting",
-    "dispatches_attention",
+    "attention_layers",
     "has_formatting",
     "is_chat",
     "is_deepspeed_zero3_enabled",
@@ -78,15 +79,20 @@ class ForwardRecorder:
             handle.remove()
 
 
-def dispatches_attention(causal_lm: nn.Module, layer: int) -> bool:
-    """Whether attention layer `layer` calls a function that `AttentionRecorder` can look at.
+def attention_layers(causal_lm: nn.Module) -> list[int]:
+    """The layers whose attention `AttentionRecorder` can look at, ascending; none where a model has its own way.
 
-    In transformers 5.23 a model that does so imports the mapping under this name, and numbers its layers.
+    In transformers 5.23 a model that looks its attention function up imports the mapping under this name, and its
+    modules know the number of their layer. Hybrid models number their convolutions and recurrences too.
     """
-    return any(
-        getattr(module, "layer_idx", None) == layer
-        and hasattr(sys.modules[type(module).__module__], "ALL_ATTENTION_FUNCTIONS")
-        for module in causal_lm.modules()
+    return sorted(
+        {
+            module.layer_idx
+            for module in causal_lm.modules()
+            if getattr(module, "layer_idx", None) is not None
+            and "Attention" in type(module).__name__
+            and hasattr(sys.modules[type(module).__module__], "ALL_ATTENTION_FUNCTIONS")
+        }
     )
 
 
@@ -99,21 +105,13 @@ class AttentionRecorder:
 
     Args:
         causal_lm: the model, below PEFT's wrapper.
-        layer: index of the layer; negative counts from the last.
+        layer: number of the layer, one of `attention_layers`.
     """
 
     def __init__(self, causal_lm: PreTrainedModel, layer: int) -> None:
-        config = causal_lm.config.get_text_config()
-        if not -config.num_hidden_layers <= layer < config.num_hidden_layers:
-            raise InputError(
-                f"attention_layer must lie between {-config.num_hidden_layers} and {config.num_hidden_layers - 1}, "
-                f"for the model has {config.num_hidden_layers} layers; found {layer}."
-            )
-        self.layer = layer % config.num_hidden_layers
-        self.implementation = config._attn_implementation
-        self.queries: Tensor | None = None
-        self.keys: Tensor | None = None
-        self.scaling = 1.0
+        self.layer = layer
+        self.implementation = causal_lm.config.get_text_config()._attn_implementation
+        self._seen: Attention | None = None
 
     @contextmanager
     def listening(self) -> Iterator[AttentionRecorder]:
@@ -131,32 +129,32 @@ class AttentionRecorder:
 
     def _looking_on(self, usual: Callable | None) -> Callable:
         def attend(module: nn.Module, queries: Tensor, keys: Tensor, *args: Any, **kwargs: Any) -> Any:
-            if self.queries is None and getattr(module, "layer_idx", None) == self.layer:
-                self.queries, self.keys = queries, keys
-                scaling = kwargs.get("scaling")
-                self.scaling = queries.size(-1) ** -0.5 if scaling is None else float(scaling)
+            if self._seen is None and getattr(module, "layer_idx", None) == self.layer:
+                scaling, window = kwargs.get("scaling"), kwargs.get("sliding_window")
+                factor = queries.size(-1) ** -0.5 if scaling is None else float(scaling)
+                self._seen = Attention(queries, keys, factor, window)
             function = usual or sys.modules[type(module).__module__].eager_attention_forward
             return function(module, queries, keys, *args, **kwargs)
 
         return attend
 
-    def read(self, training: bool) -> tuple[Tensor, Tensor, float]:
-        """Queries, keys and the factor of their products.
+    def read(self, training: bool) -> Attention:
+        """What the layer attended with.
 
         Raises:
             InputError: the model's attention cannot be seen, or gradients cannot flow into it.
         """
-        if self.queries is None or self.keys is None:
+        if self._seen is None:
             raise InputError(
                 f"attention_coef reads queries and keys where transformers calls the attention function of layer "
                 f"{self.layer} ({self.implementation}), which this forward did not; set it to 0.0."
             )
-        if training and not self.queries.requires_grad:
+        if training and not self._seen.queries.requires_grad:
             raise InputError(
                 "attention_coef needs gradients of queries and keys, which reentrant checkpointing cuts off; set "
                 "activation_checkpointing_kwargs={'use_reentrant': False}."
             )
-        return self.queries, self.keys, self.scaling
+        return self._seen
 
 
 def lm_head_logits(causal_lm: PreTrainedModel, states: Tensor, token_ids: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from trl import SFTTrainer
 from .compat import (
     AttentionRecorder,
     ForwardRecorder,
-    dispatches_attention,
+    attention_layers,
     is_chat,
     is_deepspeed_zero3_enabled,
     lm_head_logits,
@@ -206,16 +206,22 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
                 add(EmbeddingCosine(width, bank), args.embedding_coef)
 
     def _sees_attention(self) -> bool:
-        causal_lm = unwrap(self.model)
-        layer = AttentionRecorder(causal_lm, self.args.attention_layer).layer
+        layers, wanted = attention_layers(unwrap(self.model)), self.args.attention_layer
         # a compiled model would be compiled anew for every step's recorder
-        seen = not self.args.torch_compile and dispatches_attention(causal_lm, layer)
-        if not seen:
+        if self.args.torch_compile or not layers:
             logger.warning(
                 "attention_coef is set, but transformers does not dispatch the attention of this model "
-                f"({type(causal_lm).__name__}), or torch_compile hides it: the term is off."
+                f"({type(unwrap(self.model)).__name__}), or torch_compile hides it: the term is off."
             )
-        return seen
+            return False
+        if wanted not in layers and not -len(layers) <= wanted < 0:
+            known = ", ".join(map(str, layers))
+            raise InputError(
+                f"attention_layer must be a layer of the model that attends ({known}), or count these from the last, "
+                f"between -{len(layers)} and -1; found {wanted}."
+            )
+        self._attention_layer = wanted if wanted >= 0 else layers[wanted]
+        return True
 
     def _learn_rejected(self, raw_dataset: Any) -> bool:
         found = learn_rejected(self, raw_dataset)
@@ -290,7 +296,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
             recorder = listening.enter_context(ForwardRecorder(model).listening(unwrap(self.model)))
             attention = None
             if "attention" in self.objectives:
-                attention = AttentionRecorder(unwrap(self.model), self.args.attention_layer)
+                attention = AttentionRecorder(unwrap(self.model), self._attention_layer)
                 listening.enter_context(attention.listening())
             result = super().compute_loss(recorder, plain, return_outputs, num_items_in_batch)
         loss, outputs = result if return_outputs else (result, None)

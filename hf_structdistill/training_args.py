@@ -52,7 +52,7 @@ class StructureAwareConfig(SFTConfig):
             Coefficient of the name attention: at each variable, heads of one layer attend to earlier mentions of its
             name.
         attention_layer (`int`, *optional*, defaults to `-1`):
-            Which layer; negative counts from the last.
+            Which layer; negative counts the layers that attend from the last.
         attention_heads (`int`, *optional*, defaults to `2`):
             How many of its heads, the first ones.
         reasoning_weight (`float`, *optional*, defaults to `1.0`):
@@ -126,7 +126,7 @@ class StructureAwareConfig(SFTConfig):
         default=None, metadata={"help": "Learning rate of the heads; defaults to `learning_rate`."}
     )
     attention_layer: int = field(
-        default=-1, metadata={"help": "Layer of the name attention; negative counts from the last."}
+        default=-1, metadata={"help": "Layer of the name attention; negative counts from the last that attends."}
     )
     attention_heads: int = field(default=2, metadata={"help": "Heads of that layer that look for names."})
     structure_temperature: float = field(default=0.1, metadata={"help": "Temperature of the alignment's InfoNCE."})

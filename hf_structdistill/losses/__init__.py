@@ -2,7 +2,7 @@
 
 from .alignment import ProblemSolutionAlignment
 from .ast_path import AstPath
-from .base import ForwardState, Objective, target_mask
+from .base import Attention, ForwardState, Objective, target_mask
 from .dataflow_pointer import DataflowPointer
 from .divergence import PathwayDivergence
 from .embedding_cosine import EmbeddingCosine
@@ -12,6 +12,7 @@ from .weighted_nll import WeightedNLL
 
 __all__ = [
     "AstPath",
+    "Attention",
     "DataflowPointer",
     "EmbeddingCosine",
     "ForwardState",

@@ -12,6 +12,23 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
+class Attention:
+    """What one attention layer attends with.
+
+    Attributes:
+        queries: (B, H, T, a), as they enter the dot products.
+        keys: (B, G, T, a), G <= H: heads share keys in groups.
+        scaling: factor of the dot products.
+        window: to how many tokens back, itself included, a token may attend; None for all.
+    """
+
+    queries: Tensor
+    keys: Tensor
+    scaling: float
+    window: int | None = None
+
+
+@dataclass(frozen=True)
 class ForwardState:
     """One forward pass of the student, as the objectives see it.
 
@@ -21,8 +38,7 @@ class ForwardState:
         target_mask: (B, T) bool, the supervised tokens that something predicts (never position 0 of a row).
         batch: the structure tensors of `StructureAwareDataCollator`.
         token_logits: `(states (N, d), token ids (N, C)) -> (N, C)` logits of C tokens, without the full vocabulary.
-        attention: queries (B, H, T, a) and keys (B, G, T, a) of one layer, as they enter its dot products, and the
-            factor of these; None when no objective asks for them.
+        attention: of one layer; None when no objective asks for it.
     """
 
     hidden_states: Tensor
@@ -30,7 +46,7 @@ class ForwardState:
     target_mask: Tensor
     batch: Mapping[str, Tensor]
     token_logits: Callable[[Tensor, Tensor], Tensor]
-    attention: tuple[Tensor, Tensor, float] | None = None
+    attention: Attention | None = None
 
     def zero(self) -> Tensor:
         """A zero that gradients flow through, for a batch in which an objective has nothing to say."""

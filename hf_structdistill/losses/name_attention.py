@@ -39,6 +39,8 @@ class NameAttention(Objective):
         `ForwardState.attention`: a model whose attention transformers dispatches.
 
     Relations:
+        Where the layer has a window, mentions beyond it are out of reach, and a variable that has no other adds 0; it
+        counts all the same, for the number of items must not depend on the model.
         Memory is (occurrences of an example) x (its tokens) x heads, example by example; never T x T.
     """
 
@@ -55,43 +57,46 @@ class NameAttention(Objective):
     def forward(self, state: ForwardState) -> Tensor:
         if state.attention is None:
             raise InputError("NameAttention needs the queries and keys of a layer, and the state holds none.")
-        queries, keys, scaling = state.attention
-        if self.heads > queries.size(1):
-            raise InputError(f"attention_heads must be at most {queries.size(1)}, the heads of the layer.")
-        # heads share keys in groups
-        groups = torch.arange(self.heads, device=keys.device) // (queries.size(1) // keys.size(1))
+        seen = state.attention
+        if self.heads > seen.queries.size(1):
+            raise InputError(f"attention_heads must be at most {seen.queries.size(1)}, the heads of the layer.")
+        # taken apart once: the gradient of an index is as large as what it is taken from
+        queries = seen.queries[:, : self.heads].unbind()
+        groups = torch.arange(self.heads, device=seen.keys.device) // (seen.queries.size(1) // seen.keys.size(1))
+        keys = seen.keys[:, groups].unbind()
         total = state.zero()
-        for row, tokens, positions, mentions, visible in _examples(state.batch):
-            asking = queries[row, : self.heads, positions - 1].float()  # (h, m, a)
-            scores = asking @ keys[row, groups, tokens].float().transpose(1, 2) * scaling  # (h, m, L)
-            seen = scores.masked_fill(~visible, -torch.inf).logsumexp(-1)
+        for row, tokens, positions, mentions, visible in _examples(state.batch, seen.window):
+            asking = queries[row][:, positions - 1].float()  # (h, m, a)
+            scores = asking @ keys[row][:, tokens].float().transpose(1, 2) * seen.scaling  # (h, m, L)
+            reach = scores.masked_fill(~visible, -torch.inf).logsumexp(-1)
             found = scores.masked_fill(~mentions, -torch.inf).logsumexp(-1)
-            total = total + (seen - found).sum() / self.heads
+            total = total + (reach - found).sum() / self.heads
         return total
 
     def get_config_dict(self) -> dict[str, Any]:
         return {"heads": self.heads}
 
 
-def _mentioned_before(batch: Mapping[str, Tensor]) -> Tensor:
-    """(M,) bool: the variables whose name began an earlier token of their example."""
+def _mentioned_before(batch: Mapping[str, Tensor], window: int | None = None) -> Tensor:
+    """(M,) bool: the variables whose name began an earlier token of their example, at most `window` tokens before."""
     names, places = batch["name_ids"], batch["variable_positions"]
     keys = (batch["segment_ids"] * (names.max() + 1) + names).flatten()
     order = keys.argsort(stable=True)
     repeated = torch.zeros_like(keys, dtype=torch.bool)
-    repeated[order[1:]] = keys[order].diff() == 0
+    # the sort is stable: next to each other stand the nearest mentions
+    repeated[order[1:]] = (keys[order].diff() == 0) & (order.diff() <= (window or len(order)))
     repeated = repeated.view_as(names) & (names > 0)
     return repeated[places[:, 0], places[:, 1]]
 
 
-def _examples(batch: Mapping[str, Tensor]) -> Iterator[tuple[int, slice, Tensor, Tensor, Tensor]]:
-    """The examples in which variables were mentioned before.
+def _examples(batch: Mapping[str, Tensor], window: int | None) -> Iterator[tuple[int, slice, Tensor, Tensor, Tensor]]:
+    """The examples in which variables were mentioned before, within reach of the state that must emit them.
 
     Yields the row; the example's L tokens there, up to its last variable; the positions (m,) of the variables in the
     row; and over the L tokens (m, L) bool, their mentions, and all that the state before a variable may attend to.
     """
     names, segments = batch["name_ids"], batch["segment_ids"]
-    places = batch["variable_positions"][_mentioned_before(batch)]
+    places = batch["variable_positions"][_mentioned_before(batch, window)]
     # the collator lists variables example by example
     numbers, sizes = segments[places[:, 0], places[:, 1]].unique_consecutive(return_counts=True)
     ends = sizes.cumsum(0)
@@ -100,6 +105,9 @@ def _examples(batch: Mapping[str, Tensor]) -> Iterator[tuple[int, slice, Tensor,
     # the loop asks the device for numbers once, not once an example
     for row, start, stop, first, end in torch.stack((rows, starts, stops, ends - sizes, ends), 1).tolist():
         positions = places[first:end, 1]
-        visible = torch.arange(start, stop, device=positions.device) < positions[:, None]
+        tokens = torch.arange(start, stop, device=positions.device)
+        visible = tokens < positions[:, None]
+        if window is not None:
+            visible &= tokens >= positions[:, None] - window
         mentions = visible & (names[row, start:stop] == names[row, positions][:, None])
         yield row, slice(start, stop), positions, mentions, visible

@@ -1,12 +1,14 @@
 """Every objective against a slow reference in plain Python: values, gradients, and the batches that hold nothing."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from hf_structdistill.losses import (
     AstPath,
+    Attention,
     DataflowPointer,
     EmbeddingCosine,
     ForwardState,
@@ -66,7 +68,7 @@ def make_state(batch: dict[str, torch.Tensor], seed: int = 1) -> ForwardState:
         target_mask=target_mask(batch["labels"]),
         batch=batch,
         token_logits=lambda states, ids: torch.einsum("nd,ncd->nc", states, head[ids]),
-        attention=(queries.contiguous(), keys.contiguous(), 0.3),
+        attention=Attention(queries.contiguous(), keys.contiguous(), 0.3),
     )
 
 
@@ -181,16 +183,17 @@ def mentions(batch: dict[str, torch.Tensor], row: int, use: int) -> list[int]:
 
 def attention_reference(objective: NameAttention, state: ForwardState) -> float:
     total, batch = 0.0, state.batch
-    queries, keys, scaling = state.attention
+    queries, keys, scaling = state.attention.queries, state.attention.keys, state.attention.scaling
     for row, use in batch["variable_positions"].tolist():
-        found = mentions(batch, row, use)
+        first = use - (state.attention.window or LENGTH)
+        found = [t for t in mentions(batch, row, use) if t >= first]
         for head in range(objective.heads) if found else ():
             query = queries[row, head, use - 1].tolist()
             group = head // (queries.size(1) // keys.size(1))
             own = batch["segment_ids"][row, use]
             scores = {
                 t: scaling * dot(query, keys[row, group, t].tolist())
-                for t in range(use)
+                for t in range(max(first, 0), use)
                 if batch["segment_ids"][row, t] == own
             }
             part = log_sum_exp(list(scores.values())) - log_sum_exp([scores[t] for t in found])
@@ -220,7 +223,8 @@ def test_value_and_gradient(name):
     state = make_state(make_batch())
     value = objective(state)
     assert value.item() == pytest.approx(reference(objective, state), rel=1e-4)
-    for tensor in state.attention[:2] if name == "attention" else [state.hidden_states]:
+    inputs = [state.attention.queries, state.attention.keys] if name == "attention" else [state.hidden_states]
+    for tensor in inputs:
         (gradient,) = torch.autograd.grad(value, tensor, retain_graph=True)
         check_gradient(lambda: objective(state), tensor, gradient)
 
@@ -323,6 +327,17 @@ def test_pointer_ignores_other_examples():
     value = objective(state)
     (gradient,) = torch.autograd.grad(value, state.hidden_states)
     assert torch.equal(gradient[0, 7:], torch.zeros_like(gradient[0, 7:]))  # the second example has no use
+
+
+def test_name_attention_stays_within_the_window_of_its_layer():
+    objective, reference = objectives()["attention"]
+    state = make_state(make_batch())
+    values = []
+    for window in (1, 2, 3, 5, None):
+        narrow = replace(state, attention=replace(state.attention, window=window))
+        assert objective(narrow).item() == pytest.approx(reference(objective, narrow), rel=1e-4)
+        values.append(objective(narrow).item())
+    assert len(set(values)) > 3  # the windows cut something off
 
 
 def test_name_attention_stays_within_its_example():

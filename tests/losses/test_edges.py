@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hf_structdistill.data_collator import StructureAwareDataCollator
-from hf_structdistill.losses import ForwardState, WeightedNLL, target_mask
+from hf_structdistill.losses import Attention, ForwardState, WeightedNLL, target_mask
 
 from ..training import tiny
 from . import test_against_references as references
@@ -42,7 +42,7 @@ def state_of(batch):
         target_mask=mask,
         batch=batch,
         token_logits=lambda states, ids: states.sum(1, keepdim=True) * ids,
-        attention=(hidden.unsqueeze(1).expand(-1, 4, -1, -1), hidden.unsqueeze(1).expand(-1, 2, -1, -1), 0.3),
+        attention=Attention(hidden.unsqueeze(1).expand(-1, 4, -1, -1), hidden.unsqueeze(1).expand(-1, 2, -1, -1), 0.3),
     )
 
 

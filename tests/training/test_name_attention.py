@@ -3,11 +3,22 @@
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import BloomConfig, BloomForCausalLM, GPT2Config, GPT2LMHeadModel, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    Lfm2Config,
+    Lfm2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 from transformers.modeling_utils import AttentionInterface
 
 from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
-from hf_structdistill.compat import AttentionRecorder
+from hf_structdistill.compat import AttentionRecorder, attention_layers
 from hf_structdistill.errors import InputError
 from hf_structdistill.structure import TokenBytes
 
@@ -27,20 +38,41 @@ def qwen3():
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("make", [tiny.student, gpt2, qwen3])
+def gemma3():
+    """The first layer with a window of 4 tokens, the last without."""
+    torch.manual_seed(0)
+    return Gemma3ForCausalLM(
+        Gemma3TextConfig(vocab_size=600, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+                         num_attention_heads=4, num_key_value_heads=2, head_dim=8, sliding_window=4,
+                         layer_types=["sliding_attention", "full_attention"])
+    )  # fmt: skip
+
+
+def lfm2():
+    """Attention between two convolutions."""
+    torch.manual_seed(0)
+    return Lfm2ForCausalLM(
+        Lfm2Config(vocab_size=600, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
+                   num_key_value_heads=2, layer_types=["conv", "full_attention", "conv"])
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [tiny.student, gpt2, qwen3, gemma3])
 @pytest.mark.parametrize("layer", [-1, 0])
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 def test_what_is_recorded_is_what_the_model_attends_with(make, layer, implementation):
     model = make().eval()
     ids = torch.randint(3, 500, (2, 9), generator=torch.Generator().manual_seed(1))
     model.set_attn_implementation(implementation)
-    recorder = AttentionRecorder(model, layer)
+    recorder = AttentionRecorder(model, attention_layers(model)[layer])
     with recorder.listening():
         logits = model(ids).logits
-    queries, keys, scaling = recorder.read(training=False)
-    keys = keys.repeat_interleave(queries.size(1) // keys.size(1), dim=1)
+    seen = recorder.read(training=False)
+    keys = seen.keys.repeat_interleave(seen.queries.size(1) // seen.keys.size(1), dim=1)
     hidden = torch.ones(9, 9, dtype=torch.bool).triu(1)
-    weights = (queries @ keys.transpose(2, 3) * scaling).masked_fill(hidden, -torch.inf).softmax(-1)
+    if seen.window is not None:
+        hidden |= torch.ones(9, 9, dtype=torch.bool).tril(-seen.window)
+    weights = (seen.queries @ keys.transpose(2, 3) * seen.scaling).masked_fill(hidden, -torch.inf).softmax(-1)
     model.set_attn_implementation("eager")
     theirs = model(ids, output_attentions=True)
     torch.testing.assert_close(weights, theirs.attentions[layer])
@@ -49,11 +81,11 @@ def test_what_is_recorded_is_what_the_model_attends_with(make, layer, implementa
 
 def test_the_attention_functions_are_as_before_also_after_an_error():
     model, before = tiny.student(), dict(AttentionInterface._global_mapping)
-    with pytest.raises(RuntimeError), AttentionRecorder(model, -1).listening():
+    with pytest.raises(RuntimeError), AttentionRecorder(model, 1).listening():
         raise RuntimeError
     assert AttentionInterface._global_mapping == before
     model.set_attn_implementation("eager")
-    with AttentionRecorder(model, -1).listening():
+    with AttentionRecorder(model, 1).listening():
         pass
     assert AttentionInterface._global_mapping == before
 
@@ -68,6 +100,14 @@ def train(folder, model=None, **options):
     )
     trainer.train()
     return trainer
+
+
+def test_only_layers_that_attend_are_looked_at(tmp_path):
+    assert attention_layers(gemma3()) == [0, 1] and attention_layers(lfm2()) == [1]
+    log = train(tmp_path, model=lfm2(), max_steps=1).state.log_history
+    assert any(entry.get("attention", 0) > 0 for entry in log)
+    with pytest.raises(InputError, match=r"attends \(1\).* between -1 and -1; found 2"):
+        train(tmp_path, model=lfm2(), attention_layer=2)
 
 
 def test_training_makes_heads_look_for_names(tmp_path):
@@ -93,7 +133,7 @@ def test_reentrant_checkpointing_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"attention_layer": 2}, "between -2 and 1"),
+    ({"attention_layer": 2}, "attends .0, 1.,.* between -2 and -1; found 2"),
     ({"attention_heads": 5}, "at most 4"),
 ])  # fmt: skip
 def test_a_layer_or_heads_that_the_model_lacks_are_refused(tmp_path, options, message):
