@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from collections.abc import Mapping
 from typing import Any
 
 # Where things lie and what opens doors are no hyper-parameters.
 _PRIVATE = re.compile(
-    r"(_dir|_path|_file|token|_key|run_name|hub_|report_to|project|trackio|logging_|push_to|disable_)"
+    r"(_dir|_path|_file|token|_key)$|^(run_name|report_to|project)$|hub_|trackio|logging_|push_to|disable_"
 )
 _DERIVED = ("dataloader_pin_memory", "pad_to_multiple_of")  # TrainingArguments sets them by the hardware
 
@@ -19,13 +20,15 @@ def changed_settings(args: Any) -> dict[str, Any]:
 
     The declarations are read rather than a fresh instance: making TrainingArguments resets accelerate's state, which
     breaks a training that is under way, and fails where the hardware lacks bf16. A value that the library derived
-    where nothing was declared (default None) is no setting.
+    where nothing was declared (default None) is no setting; the fields of StructureAwareConfig itself are not derived.
     """
-    changed = {}
+    from ..training_args import StructureAwareConfig
+
+    changed, own = {}, inspect.get_annotations(StructureAwareConfig)
     for field in dataclasses.fields(args):
         value = _plain(getattr(args, field.name, None))
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-        declared = _plain(default) is not None or field.name in ("bf16", "fp16", "max_length")
+        declared = _plain(default) is not None or field.name in ("bf16", "fp16", "max_length") or field.name in own
         if not declared or value == _plain(default) or field.name in _DERIVED or _PRIVATE.search(field.name):
             continue
         if value is None or isinstance(value, bool | int | float | str):

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
+from hf_structdistill import StructureAwareConfig
 from hf_structdistill.errors import InputError
 from hf_structdistill.model_card import changed_settings, write_student_card
 from hf_structdistill.model_names import is_hub_id
@@ -161,6 +162,13 @@ def test_settings_of_the_real_training_arguments(tmp_path):
         output_dir=str(tmp_path), learning_rate=3e-3, max_steps=7, use_cpu=True, bf16=False, report_to="none"
     )
     assert changed_settings(args) == {"learning_rate": 3e-3, "max_steps": 7, "use_cpu": True, "bf16": False}
+
+
+def test_settings_of_our_own(tmp_path):
+    """None of them is taken for a path, and those without a default are told too."""
+    own = {"ast_path_coef": 0.1, "structure_head_learning_rate": 1e-2, "attention_layer": -2}
+    config = StructureAwareConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, report_to="none", **own)
+    assert changed_settings(config) == {**own, "use_cpu": True, "bf16": False}
 
 
 @pytest.mark.parametrize(
