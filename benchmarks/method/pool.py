@@ -13,9 +13,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from .ledger import Ledger
 from .setting import Run
 
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",
+}
+
 
 def make_runs(runs: Sequence[Run], ledger: Ledger, workers: int) -> None:
     """Finish `runs`. What is in the ledger already is not made again; a failing run stops the study with its error."""
+    # inherited: a worker imports torch, which reads them, before it calls any function of ours
+    os.environ.update(ENVIRONMENT)
     missing = ledger.missing(run.key for run in runs)
     pending = [run for run in runs if run.key in missing]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -33,9 +42,6 @@ def make_runs(runs: Sequence[Run], ledger: Ledger, workers: int) -> None:
 
 
 def _prepare() -> None:
-    os.environ.update(
-        OMP_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1"
-    )
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 

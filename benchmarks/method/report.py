@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,8 @@ def _cell(found: Estimate) -> str:
 
 def _slowdown(scores: Mapping[str, Mapping[int, Mapping[str, Any]]], arm: str, baseline: str) -> str:
     shared = sorted(set(scores[arm]) & set(scores.get(baseline, {})))
-    if not shared:
-        return ""
-    ours, theirs = (sum(scores[name][seed]["train_seconds"] for seed in shared) for name in (arm, baseline))
-    return f"{ours / theirs:.2f}x"
+    ratios = [scores[arm][seed]["train_seconds"] / scores[baseline][seed]["train_seconds"] for seed in shared]
+    return f"{statistics.median(ratios):.2f}x" if ratios else ""
 
 
 def plot(rows: Iterable[Mapping[str, Any]], arms: Sequence[str], baseline: str, file: Path) -> None:

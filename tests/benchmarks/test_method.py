@@ -115,19 +115,23 @@ def test_arms_share_the_order_of_the_data():
     assert orders[0] == pytest.approx(orders[1], rel=1e-4)
 
 
-def test_every_ablation_changes_one_thing(tmp_path):
-    chosen = {name: {"learning_rate": 3e-3, "settings": None if name == SFT else {**OFF, "dataflow_coef": 0.1}}
-              for name in ARMS}  # fmt: skip
+@pytest.mark.parametrize("name, coefficient, number", [
+    ("data-flow pointer", "dataflow_coef", 3),
+    ("AST path", "ast_path_coef", 5),
+    ("name attention", "attention_coef", 5),
+])  # fmt: skip
+def test_every_ablation_changes_one_thing(tmp_path, name, coefficient, number):
+    chosen = {arm: {"learning_rate": 3e-3, "settings": None if arm == SFT else {**OFF, coefficient: 0.1}}
+              for arm in ARMS}  # fmt: skip
     (tmp_path / "chosen.json").write_text(json.dumps(chosen))
-    runs = list(study3.ablations(tmp_path, "data-flow pointer"))
+    runs = list(study3.ablations(tmp_path, name))
     assert len({run.key for run in runs}) == len(runs) and {run.split for run in runs} == {"validation"}
-    base = next(run for run in runs if run.arm.name == "data-flow pointer").arm.settings
-    changed = [run.arm for run in runs if run.arm.name not in (SFT, "data-flow pointer")]
-    assert len({arm.name for arm in changed}) == 3 and all(
-        len(a.settings.items() - base.items()) == 1 for a in changed
-    )
-    sizes = {(run.arm.name, run.setting.train_size) for run in study3.sizes(tmp_path, "data-flow pointer")}
-    assert sizes == set(itertools.product((SFT, "data-flow pointer"), study3.SIZES))
+    base = next(run for run in runs if run.arm.name == name).arm.settings
+    changed = [run.arm for run in runs if run.arm.name not in (SFT, name)]
+    assert len({arm.name for arm in changed}) == number
+    assert all(len(arm.settings.items() - base.items()) == 1 for arm in changed)
+    sizes = {(run.arm.name, run.setting.train_size) for run in study3.sizes(tmp_path, name)}
+    assert sizes == set(itertools.product((SFT, name), study3.SIZES))
 
 
 def test_a_base_is_tuned_by_every_arm_alike():
