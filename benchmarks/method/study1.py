@@ -106,8 +106,11 @@ def write_report(out: Path) -> str:
     for variant in VARIANTS:
         shown = [row for row in rows if row["study"] == variant]
         if shown:
-            parts.append(f"### Study 1, {variant}\n\n{report.tables(shown, ARMS, SFT)}")
-            report.plot(shown, ARMS, SFT, out / f"study1-{variant.replace(', ', '-').replace(' ', '-')}.png")
+            names = list(
+                dict.fromkeys([*ARMS, *(row["arm"]["name"] for row in shown)])
+            )  # study 3 adds its best setting
+            parts.append(f"### Study 1, {variant}\n\n{report.tables(shown, names, SFT)}")
+            report.plot(shown, names, SFT, out / f"study1-{variant.replace(', ', '-').replace(' ', '-')}.png")
     text = "\n\n".join(parts)
     (out / "study1.md").write_text(text + "\n", encoding="utf-8")
     return text

@@ -134,6 +134,24 @@ def test_every_ablation_changes_one_thing(tmp_path, name, coefficient, number):
     assert sizes == set(itertools.product((SFT, name), study3.SIZES))
 
 
+def test_the_best_setting_on_validation_is_confirmed_on_test(tmp_path):
+    chosen = {arm: {"learning_rate": 3e-3, "settings": None if arm == SFT else {**OFF, "attention_coef": 0.3}}
+              for arm in ARMS}  # fmt: skip
+    (tmp_path / "chosen.json").write_text(json.dumps(chosen))
+    ledger, runs = Ledger(tmp_path / "ablations.jsonl"), list(study3.ablations(tmp_path, "name attention"))
+    quality = {"1 head": 0.4, "5 of 10 heads": 0.41, "name attention": 0.39}
+    for number, run in enumerate(runs):
+        if number == len(runs) - 1:
+            with pytest.raises(SystemExit, match=f"not finished yet: {run.arm.name};"):
+                study3.confirmation(tmp_path, "name attention")
+        scores = {"pass@1": quality.get(run.arm.name, 0.3), "strict_dataflow_match_corrected": 0.5}
+        ledger.append({"key": run.key, "scores": scores})
+    confirmed = study3.confirmation(tmp_path, "name attention")
+    assert [(run.seed, run.split) for run in confirmed] == [(seed, "test") for seed in range(8)]
+    assert {run.arm.name for run in confirmed} == {"name attention, 5 of 10 heads"}
+    assert {run.arm.settings["attention_heads"] for run in confirmed} == {5}
+
+
 def test_a_base_is_tuned_by_every_arm_alike():
     runs = list(study3.on_base())
     assert len({run.key for run in runs}) == len(runs) == 9
