@@ -277,8 +277,7 @@ def test_a_screenshot_shows_the_page(report, tmp_path, chromium, width):
     colours = {tuple(pixel) for pixel in pixels.reshape(-1, 3)[::7]}
     assert {(74, 111, 165), (200, 85, 27)} <= colours, "the students' colours"
     blank = (pixels == pixels[0, 0]).all(axis=-1).all(axis=1)
-    # 0.58 between lines of text (0.61 was seen once, in a full run on a busy machine), 1 when nothing is drawn
-    assert blank.mean() < 0.75, "most lines of the page are empty"
+    assert blank.mean() < 0.6, "most lines of the page are empty"
 
 
 def browser_layout(chromium, html, tmp_path, width, dark):
