@@ -106,9 +106,8 @@ def write_report(out: Path) -> str:
     for variant in VARIANTS:
         shown = [row for row in rows if row["study"] == variant]
         if shown:
-            names = list(
-                dict.fromkeys([*ARMS, *(row["arm"]["name"] for row in shown)])
-            )  # study 3 adds its best setting
+            # study 3 adds the setting that it confirms
+            names = list(dict.fromkeys([*ARMS, *(row["arm"]["name"] for row in shown)]))
             parts.append(f"### Study 1, {variant}\n\n{report.tables(shown, names, SFT)}")
             report.plot(shown, names, SFT, out / f"study1-{variant.replace(', ', '-').replace(' ', '-')}.png")
     text = "\n\n".join(parts)

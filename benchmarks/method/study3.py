@@ -69,19 +69,19 @@ def confirmation(out: Path, name: str) -> list[Run]:
 
     Ahead: by the mean of pass@1 over the seeds, then of corrected data flow. No runs where that is the arm as it is.
     """
-    finished = Ledger(out / "ablations.jsonl").rows()
-    tried = defaultdict(list)
+    finished = {row["key"]: row["scores"] for row in Ledger(out / "ablations.jsonl").rows()}
+    arms, tried = {}, defaultdict(list)
     for run in ablations(out, name):
-        tried[run.arm.name] += [row["scores"] for row in finished if row["key"] == run.key]
+        arms[run.arm.name] = run.arm
+        tried[run.arm.name] += [finished[run.key]] if run.key in finished else []
     lacking = [label for label, found in tried.items() if len(found) < len(SEEDS)]
     if lacking:
         raise SystemExit(f"not finished yet: {', '.join(lacking)}; run the command `settings` first")
     measures = ("pass@1", "strict_dataflow_match_corrected")
     best = max(tried, key=lambda label: tuple(sum(scores[m] for scores in tried[label]) for m in measures))
-    chosen = next(run.arm for run in ablations(out, name) if run.arm.name == best)
     if best in ARMS:
         return []
-    arm, variant = replace(chosen, name=f"{name}, {best}"), "without reasoning"
+    arm, variant = replace(arms[best], name=f"{name}, {best}"), "without reasoning"
     rate = chosen_rate(out, name)
     return [Run(VARIANTS[variant], arm, seed, "test", rate, study=variant) for seed in range(TEST_SEEDS[variant])]
 

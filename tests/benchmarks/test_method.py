@@ -115,15 +115,20 @@ def test_arms_share_the_order_of_the_data():
     assert orders[0] == pytest.approx(orders[1], rel=1e-4)
 
 
+def choose(folder, coefficients):
+    """What tuning would have chosen, the same for every arm."""
+    settings = {**OFF, **coefficients}
+    chosen = {arm: {"learning_rate": 3e-3, "settings": None if arm == SFT else settings} for arm in ARMS}
+    (folder / "chosen.json").write_text(json.dumps(chosen))
+
+
 @pytest.mark.parametrize("name, coefficient, number", [
     ("data-flow pointer", "dataflow_coef", 3),
     ("AST path", "ast_path_coef", 5),
     ("name attention", "attention_coef", 5),
 ])  # fmt: skip
 def test_every_ablation_changes_one_thing(tmp_path, name, coefficient, number):
-    chosen = {arm: {"learning_rate": 3e-3, "settings": None if arm == SFT else {**OFF, coefficient: 0.1}}
-              for arm in ARMS}  # fmt: skip
-    (tmp_path / "chosen.json").write_text(json.dumps(chosen))
+    choose(tmp_path, {coefficient: 0.1})
     runs = list(study3.ablations(tmp_path, name))
     assert len({run.key for run in runs}) == len(runs) and {run.split for run in runs} == {"validation"}
     base = next(run for run in runs if run.arm.name == name).arm.settings
@@ -135,9 +140,7 @@ def test_every_ablation_changes_one_thing(tmp_path, name, coefficient, number):
 
 
 def test_the_best_setting_on_validation_is_confirmed_on_test(tmp_path):
-    chosen = {arm: {"learning_rate": 3e-3, "settings": None if arm == SFT else {**OFF, "attention_coef": 0.3}}
-              for arm in ARMS}  # fmt: skip
-    (tmp_path / "chosen.json").write_text(json.dumps(chosen))
+    choose(tmp_path, {"attention_coef": 0.3})
     ledger, runs = Ledger(tmp_path / "ablations.jsonl"), list(study3.ablations(tmp_path, "name attention"))
     quality = {"1 head": 0.4, "5 of 10 heads": 0.41, "name attention": 0.39}
     for number, run in enumerate(runs):
