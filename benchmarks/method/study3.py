@@ -4,6 +4,7 @@ python -m benchmarks.method.study3 --out results [--workers 2] settings    # one
 python -m benchmarks.method.study3 --out results [--workers 2] sizes       # fewer and more problems, three seeds each
 python -m benchmarks.method.study3 --out results [--workers 2] base        # a student that has seen Python before
 python -m benchmarks.method.study3 --out results [--workers 2] confirm     # the best setting, on the test split
+python -m benchmarks.method.study3 --out results [--workers 2] pairs       # a second objective beside the best setting
 python -m benchmarks.method.study3 --out results gradients                 # one training, probed every 50 steps
 python -m benchmarks.method.study3 --out results report
 
@@ -25,7 +26,7 @@ from typing import Any
 from hf_structdistill.training_args import COEFFICIENTS
 
 from . import report
-from .arms import ALL, ARMS, OFF, SFT
+from .arms import ALL, ARMS, OFF, REJECTED, SFT, SINGLE
 from .generated import Generated, GeneratedOnBase
 from .ledger import Ledger
 from .pool import make_runs
@@ -34,6 +35,7 @@ from .study1 import MAIN, VARIANTS, chosen_arm, chosen_rate
 from .study1 import SEEDS as TEST_SEEDS
 
 SEEDS = range(100, 103)  # neither those of the test runs nor the tuning's
+SETTINGS, PAIRS = "one setting changed", "a second objective"  # names of studies in the ledger
 SIZES = (1200, 7200)
 BASE = GeneratedOnBase()
 BASE_RATE = 6e-4  # for all arms: fine-tuning, not training from scratch
@@ -57,18 +59,28 @@ def ablations(out: Path, name: str) -> Iterator[Run]:
     settings = arm.settings or OFF
     for seed in SEEDS:
         for base in (chosen_arm(out, SFT), arm):
-            yield _run(out, MAIN, base, seed, "one setting changed")
+            yield _run(out, MAIN, base, seed, SETTINGS)
         for label, needs, change in ABLATIONS:
             if any(settings[coefficient] for coefficient in needs):
                 changed = Arm(label, {**settings, **change}, arm.rejected)
-                yield _run(out, MAIN, changed, seed, "one setting changed", name)
+                yield _run(out, MAIN, changed, seed, SETTINGS, name)
 
 
 def confirmation(out: Path, name: str) -> list[Run]:
     """The setting that is ahead on the validation split, with study 1's seeds on its test split.
 
-    Ahead: by the mean of pass@1 over the seeds, then of corrected data flow. No runs where that is the arm as it is.
+    No runs where that is the arm as it is.
     """
+    best = ahead(out, name)
+    if best.name in ARMS:
+        return []
+    arm, variant = replace(best, name=f"{name}, {best.name}"), "without reasoning"
+    rate = chosen_rate(out, name)
+    return [Run(VARIANTS[variant], arm, seed, "test", rate, study=variant) for seed in range(TEST_SEEDS[variant])]
+
+
+def ahead(out: Path, name: str) -> Arm:
+    """The best of the finished ablations: by the mean of pass@1 over the seeds, then of corrected data flow."""
     finished = {row["key"]: row["scores"] for row in Ledger(out / "ablations.jsonl").rows()}
     arms, tried = {}, defaultdict(list)
     for run in ablations(out, name):
@@ -79,11 +91,19 @@ def confirmation(out: Path, name: str) -> list[Run]:
         raise SystemExit(f"not finished yet: {', '.join(lacking)}; run the command `settings` first")
     measures = ("pass@1", "strict_dataflow_match_corrected")
     best = max(tried, key=lambda label: tuple(sum(scores[m] for scores in tried[label]) for m in measures))
-    if best in ARMS:
-        return []
-    arm, variant = replace(arms[best], name=f"{name}, {best}"), "without reasoning"
-    rate = chosen_rate(out, name)
-    return [Run(VARIANTS[variant], arm, seed, "test", rate, study=variant) for seed in range(TEST_SEEDS[variant])]
+    return arms[best]
+
+
+def pairs(out: Path, name: str, beside: str) -> Iterator[Run]:
+    """The setting that is ahead, with a second objective on as well, at each strength that its tuning tried."""
+    if beside == name:
+        raise SystemExit(f"--beside: expected another objective than --arm, got {beside!r} for both")
+    best = ahead(out, name)
+    coefficient, strengths = SINGLE[beside]
+    for seed, strength in itertools.product(SEEDS, strengths):
+        settings = {**(best.settings or OFF), coefficient: strength}
+        arm = Arm(f"{best.name} + {beside}, {strength:g}", settings, beside in REJECTED)
+        yield _run(out, MAIN, arm, seed, PAIRS, name)
 
 
 def sizes(out: Path, name: str) -> Iterator[Run]:
@@ -138,6 +158,9 @@ def write_report(out: Path) -> str:
     parts = []
     for study in dict.fromkeys(row["study"] for row in rows):
         shown = [row for row in rows if row["study"] == study]
+        if study == PAIRS:
+            alone = {SFT, *(row["arm"]["name"].split(" + ")[0] for row in shown)}
+            shown = [row for row in rows if row["study"] == SETTINGS and row["arm"]["name"] in alone] + shown
         names = list(dict.fromkeys(row["arm"]["name"] for row in shown))
         parts.append(f"### Study 3, {study}\n\n{report.tables(shown, names, SFT)}")
     probes = out / "gradients.jsonl"
@@ -151,10 +174,11 @@ def write_report(out: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("settings", "sizes", "base", "confirm", "gradients", "report"))
+    parser.add_argument("command", choices=("settings", "sizes", "base", "confirm", "pairs", "gradients", "report"))
     parser.add_argument("--out", type=Path, required=True, help="folder of study 1")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--arm", choices=ARMS[1:], default="name attention", help="which arm to take apart")
+    parser.add_argument("--beside", choices=SINGLE, default="AST path", help="of the command pairs: what to add")
     options = parser.parse_args()
     if options.command == "gradients":
         gradients(options.out)
@@ -168,6 +192,7 @@ def main() -> None:
             "settings": lambda: ablations(options.out, arm),
             "sizes": lambda: sizes(options.out, arm),
             "base": on_base,
+            "pairs": lambda: pairs(options.out, arm, options.beside),
         }
         make_runs(list(runs[options.command]()), Ledger(options.out / "ablations.jsonl"), options.workers)
 
