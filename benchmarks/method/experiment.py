@@ -1,10 +1,10 @@
-"""One run: make the data, train one student with one arm, let it solve held-out problems, score them."""
+"""A run: make the data, train one student with one arm, let it solve held-out problems, score them."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,20 +17,23 @@ from .setting import Run
 MAX_NEW_TOKENS = 384
 
 
-def perform(run: Run) -> dict[str, Any]:
-    """Train and evaluate; returns the row of the ledger."""
+def perform(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
+    """Train once and evaluate on the split of each run, which may differ in that alone; the rows of the ledger."""
     started = time.perf_counter()
-    trainer = train(run)
-    trained = time.perf_counter()
-    scores = evaluate(trainer.model, trainer.processing_class, run.setting.held_out(run.split))
-    return {
-        "key": run.key,
-        **asdict(run),
-        "scores": scores,
-        "train_seconds": round(trained - started, 1),
-        "evaluation_seconds": round(time.perf_counter() - trained, 1),
-        "log": [{k: v for k, v in entry.items() if isinstance(v, float | int)} for entry in trainer.state.log_history],
-    }
+    trainer = train(runs[0])
+    train_seconds = time.perf_counter() - started
+    log = [{k: v for k, v in entry.items() if isinstance(v, float | int)} for entry in trainer.state.log_history]
+    for run in runs:
+        started = time.perf_counter()
+        scores = evaluate(trainer.model, trainer.processing_class, run.setting.held_out(run.split))
+        yield {
+            "key": run.key,
+            **asdict(run),
+            "scores": scores,
+            "train_seconds": round(train_seconds, 1),
+            "evaluation_seconds": round(time.perf_counter() - started, 1),
+            "log": log,
+        }
 
 
 def train(run: Run, structural: type | None = None) -> Any:

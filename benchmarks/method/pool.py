@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -22,21 +23,28 @@ ENVIRONMENT = {
 
 
 def make_runs(runs: Sequence[Run], ledger: Ledger, workers: int) -> None:
-    """Finish `runs`. What is in the ledger already is not made again; a failing run stops the study with its error."""
+    """Finish `runs`. What is in the ledger already is not made again; a failing run stops the study with its error.
+
+    Runs that differ in their split alone share a training.
+    """
     # inherited: a worker imports torch, which reads them, before it calls any function of ours
     os.environ.update(ENVIRONMENT)
     missing = ledger.missing(run.key for run in runs)
-    pending = [run for run in runs if run.key in missing]
+    pending: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.key in missing:
+            pending.setdefault(run.training, []).append(run)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TimeRemainingColumn())  # fmt: skip
     context = multiprocessing.get_context("spawn")
     with Progress(*columns) as progress, ProcessPoolExecutor(workers, context, initializer=_prepare) as pool:
-        task = progress.add_task("Runs", total=len(runs), completed=len(runs) - len(pending))
-        futures = [pool.submit(_perform, run, str(ledger.file)) for run in pending]
+        task = progress.add_task("Runs", total=len(runs), completed=len(runs) - len(missing))
+        futures = [pool.submit(_perform, group, str(ledger.file)) for group in pending.values()]
         try:
             for future in as_completed(futures):
-                progress.console.print(future.result())
-                progress.advance(task)
+                for line in future.result():
+                    progress.console.print(line)
+                    progress.advance(task)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -53,13 +61,19 @@ def _end_with_the_parent() -> None:
         os._exit(1)
 
 
-def _perform(run: Run, file: str) -> str:
+def _perform(runs: list[Run], file: str) -> list[str]:
     from pathlib import Path
 
     from .experiment import perform
 
-    row = perform(run)
-    Ledger(Path(file)).append(row)
+    lines = []
+    for run, row in zip(runs, perform(runs), strict=True):
+        Ledger(Path(file)).append(row)
+        lines.append(_summary(run, row))
+    return lines
+
+
+def _summary(run: Run, row: dict[str, Any]) -> str:
     scores = row["scores"]
     return (
         f"{run.study} {run.arm.name} lr {run.learning_rate:g} seed {run.seed} {run.split}: "

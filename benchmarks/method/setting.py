@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from hf_structdistill.problems import Problem
@@ -46,7 +46,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Run:
-    """One training and its evaluation; `key` is the same whenever all of this is the same."""
+    """One training and its evaluation on a split; `key` is the same whenever all of this is the same."""
 
     setting: Setting
     arm: Arm
@@ -60,3 +60,8 @@ class Run:
     def key(self) -> str:
         text = json.dumps({**asdict(self), "study": "", "kind": type(self.setting).__name__}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def training(self) -> str:
+        """The same for runs that differ only in the split that is solved after the training."""
+        return replace(self, split="").key

@@ -13,6 +13,7 @@ from benchmarks.method.experiment import perform, train
 from benchmarks.method.generated import Generated
 from benchmarks.method.gradients import GradientProbe
 from benchmarks.method.ledger import Ledger
+from benchmarks.method.pool import make_runs
 from benchmarks.method.setting import Arm, Run
 from benchmarks.method.statistics import estimate, t_interval
 from hf_structdistill.problems import load_problems
@@ -75,9 +76,10 @@ def test_a_run_trains_evaluates_and_is_reported(tmp_path):
     rows = []
     for arm in (Arm(SFT), next(candidates("data-flow pointer", 3e-3))[0]):
         for seed in (0, 1):
-            rows.append(perform(Run(TINY, arm, seed, "test", study="without reasoning")))
+            rows += perform([Run(TINY, arm, seed, "test", study="without reasoning")])
     assert len(rows[0]["scores"]["passed"]) == 6 and 0 <= rows[0]["scores"]["parse_rate"] <= 1
-    assert rows[0]["scores"] == perform(Run(TINY, Arm(SFT), 0, "test"))["scores"]  # the same run, the same result
+    (again,) = perform([Run(TINY, Arm(SFT), 0, "test")])
+    assert rows[0]["scores"] == again["scores"]  # the same run, the same result
     assert any("dataflow" in name for entry in rows[2]["log"] for name in entry)
     ledger = Ledger(tmp_path / "runs.jsonl")
     for row in rows:
@@ -87,6 +89,20 @@ def test_a_run_trains_evaluates_and_is_reported(tmp_path):
     assert "| data-flow pointer | 0.03, 0.03 |" in text
     assert "| data-flow pointer | 2 |" in text and (tmp_path / "study1-without-reasoning.png").stat().st_size > 5000
     assert report.tables(rows, [SFT], SFT).count(f"| {SFT} | 2 |") == 2
+
+
+def test_runs_that_differ_in_their_split_share_a_training(tmp_path):
+    runs = [Run(TINY, Arm(SFT), seed, split) for split in ("test", "validation") for seed in (0, 1)]
+    assert len({run.training for run in runs}) == 2
+    ledger = Ledger(tmp_path / "runs.jsonl")
+    make_runs(runs, ledger, workers=2)
+    rows = {(row["seed"], row["split"]): row for row in ledger.rows()}
+    assert len(rows) == 4
+    for seed in (0, 1):
+        # the log holds the seconds that the training took: no two have the same
+        assert rows[seed, "test"]["log"] == rows[seed, "validation"]["log"]
+        assert rows[seed, "test"]["scores"] != rows[seed, "validation"]["scores"]
+    assert rows[0, "test"]["log"] != rows[1, "test"]["log"]
 
 
 def test_a_probe_sees_the_gradient_of_every_objective():
