@@ -19,6 +19,13 @@ import tempfile
 import time
 from pathlib import Path
 
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback
+
+from hf_structdistill.problems import load_problems
+from hf_structdistill.problems.prompting import format_completion, student_prompt
+
 SIZES = {"10M": (256, 8), "100M": (768, 12)}  # width, layers; vocabulary of 8,192
 STEPS, WARM_UP, BATCH, LENGTH = 14, 2, 4, 256
 ALL_ON = {
@@ -35,17 +42,47 @@ ALL_ON = {
 
 def run_arm(arm: str, size: str) -> None:
     """Train one arm, one step for each line on standard input; writes its seconds, at the end its peak megabytes."""
-    import torch
     from datasets import Dataset
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
     from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
-    from hf_structdistill.problems import load_problems
-    from hf_structdistill.problems.prompting import format_completion, student_prompt
 
-    rows = [
+    rows = seed_rows()
+    pieces = dict(
+        model=make_student(size), train_dataset=Dataset.from_list(rows), processing_class=train_tokenizer(rows),
+        callbacks=[Turns()],
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        shared = dict(
+            output_dir=folder, max_steps=STEPS, per_device_train_batch_size=BATCH, max_length=LENGTH, bf16=False,
+            use_cpu=True, activation_checkpointing=False, save_strategy="no", report_to="none", disable_tqdm=True,
+            logging_strategy="no",
+        )  # fmt: skip
+        if arm == "all":
+            StructureAwareTrainer(args=StructureAwareConfig(**shared, **ALL_ON), **pieces).train()
+        else:
+            SFTTrainer(args=SFTConfig(**shared), **pieces).train()
+    print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}", flush=True)
+
+
+class Turns(TrainerCallback):
+    """A step lasts from the word to go until its end: loading of its batch included."""
+
+    def on_train_begin(self, *args, **kwargs):
+        self.wait()
+
+    def on_step_end(self, *args, **kwargs):
+        print(f"step {time.perf_counter() - self.began}", flush=True)
+        self.wait()
+
+    def wait(self):
+        sys.stdin.readline()
+        self.began = time.perf_counter()
+
+
+def seed_rows() -> list[dict[str, str]]:
+    """Training rows with their failing mutants."""
+    return [
         {
             "prompt": student_prompt(problem),
             "completion": format_completion("", problem.reference or ""),
@@ -53,6 +90,10 @@ def run_arm(arm: str, size: str) -> None:
         }
         for problem in load_problems("seed", split="train", limit=STEPS * BATCH)
     ]
+
+
+def train_tokenizer(rows: list[dict[str, str]]) -> PreTrainedTokenizerFast:
+    """Byte-level BPE of 2,048 tokens."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
@@ -61,45 +102,18 @@ def run_arm(arm: str, size: str) -> None:
         vocab_size=2048, special_tokens=["<end>"], initial_alphabet=alphabet, show_progress=False
     )
     backend.train_from_iterator([row["prompt"] + row["completion"] for row in rows], trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>", pad_token="<end>")
+    return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>", pad_token="<end>")
 
+
+def make_student(size: str) -> LlamaForCausalLM:
     width, layers = SIZES[size]
     torch.manual_seed(0)
-    student = LlamaForCausalLM(
+    return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=8192, hidden_size=width, intermediate_size=4 * width, num_hidden_layers=layers,
             num_attention_heads=width // 64, num_key_value_heads=width // 64, bos_token_id=None, eos_token_id=0,
         )
     )  # fmt: skip
-
-    class Turns(TrainerCallback):
-        """A step lasts from the word to go until its end: loading of its batch included."""
-
-        def on_train_begin(self, *args, **kwargs):
-            self.wait()
-
-        def on_step_end(self, *args, **kwargs):
-            print(f"step {time.perf_counter() - self.began}", flush=True)
-            self.wait()
-
-        def wait(self):
-            sys.stdin.readline()
-            self.began = time.perf_counter()
-
-    with tempfile.TemporaryDirectory() as folder:
-        shared = dict(
-            output_dir=folder, max_steps=STEPS, per_device_train_batch_size=BATCH, max_length=LENGTH, bf16=False,
-            use_cpu=True, activation_checkpointing=False, save_strategy="no", report_to="none", disable_tqdm=True,
-            logging_strategy="no",
-        )  # fmt: skip
-        pieces = dict(
-            model=student, train_dataset=Dataset.from_list(rows), processing_class=tokenizer, callbacks=[Turns()]
-        )
-        if arm == "all":
-            StructureAwareTrainer(args=StructureAwareConfig(**shared, **ALL_ON), **pieces).train()
-        else:
-            SFTTrainer(args=SFTConfig(**shared), **pieces).train()
-    print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}", flush=True)
 
 
 def start_arm(arm: str, size: str) -> subprocess.Popen:
