@@ -4,7 +4,7 @@ python -m benchmarks.method.study3 --out results [--workers 2] settings    # one
 python -m benchmarks.method.study3 --out results [--workers 2] sizes       # fewer and more problems, three seeds each
 python -m benchmarks.method.study3 --out results [--workers 2] base        # a student that has seen Python before
 python -m benchmarks.method.study3 --out results [--workers 2] confirm     # the best setting, on the test split
-python -m benchmarks.method.study3 --out results [--workers 2] pairs       # a second objective beside the best setting
+python -m benchmarks.method.study3 --out results [--workers 2] pairs --beside "AST path"  # and a second objective
 python -m benchmarks.method.study3 --out results gradients                 # one training, probed every 50 steps
 python -m benchmarks.method.study3 --out results report
 
@@ -66,12 +66,33 @@ def ablations(out: Path, name: str) -> Iterator[Run]:
                 yield _run(out, MAIN, changed, seed, SETTINGS, name)
 
 
-def confirmation(out: Path, name: str) -> list[Run]:
-    """The setting that is ahead on the validation split, with study 1's seeds on its test split.
+def ahead(out: Path, name: str) -> Arm:
+    """The best of the finished ablations: by the mean of pass@1 over the seeds, then of corrected data flow."""
+    return _best(out, [*ablations(out, name)])
 
-    No runs where that is the arm as it is.
+
+def pairs(out: Path, name: str, beside: str, strengths: Sequence[float] | None = None) -> Iterator[Run]:
+    """The setting that is ahead, with a second objective on as well, at each strength that its tuning tried."""
+    if beside == name:
+        raise SystemExit(f"--beside: expected another objective than --arm, got {beside!r} for both")
+    best = ahead(out, name)
+    coefficient, tuned = SINGLE[beside]
+    for seed, strength in itertools.product(SEEDS, strengths or tuned):
+        settings = {**(best.settings or OFF), coefficient: strength}
+        arm = Arm(f"{best.name} + {beside}, {strength:g}", settings, beside in REJECTED)
+        yield _run(out, MAIN, arm, seed, PAIRS, name)
+
+
+def confirmation(out: Path, name: str, beside: str | None = None, strengths: Sequence[float] = ()) -> list[Run]:
+    """What is ahead on the validation split, with study 1's seeds on its test split.
+
+    Of the settings, or of the pairs with a second objective (`strengths`: tried besides the tuned ones). No runs where
+    that is the arm as it is.
     """
     best = ahead(out, name)
+    if beside is not None:
+        tried = [*pairs(out, name, beside), *(pairs(out, name, beside, strengths) if strengths else ())]
+        best = _best(out, tried)
     if best.name in ARMS:
         return []
     arm, variant = replace(best, name=f"{name}, {best.name}"), "without reasoning"
@@ -79,31 +100,17 @@ def confirmation(out: Path, name: str) -> list[Run]:
     return [Run(VARIANTS[variant], arm, seed, "test", rate, study=variant) for seed in range(TEST_SEEDS[variant])]
 
 
-def ahead(out: Path, name: str) -> Arm:
-    """The best of the finished ablations: by the mean of pass@1 over the seeds, then of corrected data flow."""
+def _best(out: Path, runs: Sequence[Run]) -> Arm:
     finished = {row["key"]: row["scores"] for row in Ledger(out / "ablations.jsonl").rows()}
     arms, tried = {}, defaultdict(list)
-    for run in ablations(out, name):
+    for run in runs:
         arms[run.arm.name] = run.arm
         tried[run.arm.name] += [finished[run.key]] if run.key in finished else []
     lacking = [label for label, found in tried.items() if len(found) < len(SEEDS)]
     if lacking:
-        raise SystemExit(f"not finished yet: {', '.join(lacking)}; run the command `settings` first")
+        raise SystemExit(f"not finished yet: {', '.join(lacking)}; run the command `settings` or `pairs` first")
     measures = ("pass@1", "strict_dataflow_match_corrected")
-    best = max(tried, key=lambda label: tuple(sum(scores[m] for scores in tried[label]) for m in measures))
-    return arms[best]
-
-
-def pairs(out: Path, name: str, beside: str) -> Iterator[Run]:
-    """The setting that is ahead, with a second objective on as well, at each strength that its tuning tried."""
-    if beside == name:
-        raise SystemExit(f"--beside: expected another objective than --arm, got {beside!r} for both")
-    best = ahead(out, name)
-    coefficient, strengths = SINGLE[beside]
-    for seed, strength in itertools.product(SEEDS, strengths):
-        settings = {**(best.settings or OFF), coefficient: strength}
-        arm = Arm(f"{best.name} + {beside}, {strength:g}", settings, beside in REJECTED)
-        yield _run(out, MAIN, arm, seed, PAIRS, name)
+    return arms[max(tried, key=lambda label: tuple(sum(scores[m] for scores in tried[label]) for m in measures))]
 
 
 def sizes(out: Path, name: str) -> Iterator[Run]:
@@ -178,23 +185,27 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of study 1")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--arm", choices=ARMS[1:], default="name attention", help="which arm to take apart")
-    parser.add_argument("--beside", choices=SINGLE, default="AST path", help="of the command pairs: what to add")
+    parser.add_argument("--beside", choices=SINGLE, help="the second objective, of the commands pairs and confirm")
+    parser.add_argument("--strengths", type=float, nargs="+", default=[], help="of it, others than tuning tried")
     options = parser.parse_args()
+    if options.command == "pairs" and options.beside is None:
+        parser.error("the command pairs needs --beside")
     if options.command == "gradients":
         gradients(options.out)
     elif options.command == "report":
         print(write_report(options.out))
     elif options.command == "confirm":
-        make_runs(confirmation(options.out, options.arm), Ledger(options.out / "runs.jsonl"), options.workers)
+        runs = confirmation(options.out, options.arm, options.beside, options.strengths)
+        make_runs(runs, Ledger(options.out / "runs.jsonl"), options.workers)
     else:
         arm = options.arm
-        runs = {
+        planned = {
             "settings": lambda: ablations(options.out, arm),
             "sizes": lambda: sizes(options.out, arm),
             "base": on_base,
-            "pairs": lambda: pairs(options.out, arm, options.beside),
+            "pairs": lambda: pairs(options.out, arm, options.beside, options.strengths),
         }
-        make_runs(list(runs[options.command]()), Ledger(options.out / "ablations.jsonl"), options.workers)
+        make_runs(list(planned[options.command]()), Ledger(options.out / "ablations.jsonl"), options.workers)
 
 
 if __name__ == "__main__":

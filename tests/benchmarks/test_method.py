@@ -173,6 +173,10 @@ def test_the_best_setting_on_validation_is_confirmed_on_test(tmp_path):
     assert {run.split for run in paired} == {"validation"} and len({run.key for run in paired}) == 9
     assert {run.arm.settings["ast_path_coef"] for run in paired} == {0.03, 0.1, 0.3}
     assert {run.arm.settings["attention_heads"] for run in paired} == {5}
+    for run in paired:
+        ledger.append({"key": run.key, "scores": {**scores, "pass@1": 1 - run.arm.settings["ast_path_coef"]}})
+    confirmed = study3.confirmation(tmp_path, "name attention", "AST path")
+    assert {run.arm.name for run in confirmed} == {"name attention, 5 of 10 heads + AST path, 0.03"}
 
 
 def test_a_base_is_tuned_by_every_arm_alike():
