@@ -62,7 +62,8 @@ class StructureAnnotator:
     of white space alone is layout and has no node, except inside a string.
 
     Each code region is a program of its own. Where the supervised part has no fence at all it may be code as a whole
-    (`regions.bare_code`). Special tokens are no text: `` ``` `` followed by `</s>` is a closing fence.
+    (`regions.bare_code`). Special tokens are no text, and what stands on either side of one is a text of its own:
+    `` ``` `` is a closing fence before `</s>`, and an opening one after `<|assistant|>`.
     """
 
     def __init__(self, table: TokenBytes, language: str | Language = "python", num_ancestors: int = 4) -> None:
@@ -108,9 +109,9 @@ class StructureAnnotator:
         pages = [_Page() for _ in segments]
         programs: list[Program] = []
         owners: list[_Page] = []
-        for number, first, stop, at_end in _runs(positions, bounds):
-            # Supervised to the very end of the segment and no end-of-text token there: the text was cut off.
-            complete = not at_end or self.table.is_special(int(ids[stop - 1]))
+        for number, first, stop, at_end in _runs(positions, bounds, self.table.are_special(ids)):
+            # Supervised to the very end of the segment without an end-of-text token: the text was cut off.
+            complete = not at_end
             found = self._programs(text, int(offsets[first]), int(offsets[stop]), complete)
             programs += found
             owners += [pages[number]] * len(found)
@@ -237,8 +238,9 @@ def _supervised(segments: list[np.ndarray], labels: Sequence[Any] | None) -> np.
     return np.concatenate(flags)
 
 
-def _runs(positions: np.ndarray, bounds: np.ndarray) -> Iterator[tuple[int, int, int, bool]]:
-    """Stretches of supervised tokens within a segment: the turns of an assistant are texts of their own.
+def _runs(positions: np.ndarray, bounds: np.ndarray, special: np.ndarray) -> Iterator[tuple[int, int, int, bool]]:
+    """Stretches of supervised text within a segment: the turns of a conversation are texts of their own, whether what
+    parts them is unsupervised or a special token.
 
     Yields the segment, the first and one past the last index into `positions`, and whether the stretch ends the
     segment.
@@ -246,7 +248,7 @@ def _runs(positions: np.ndarray, bounds: np.ndarray) -> Iterator[tuple[int, int,
     if not len(positions):
         return
     segment = bounds.searchsorted(positions, side="right") - 1
-    new = (positions[1:] != positions[:-1] + 1) | (segment[1:] != segment[:-1])
+    new = (positions[1:] != positions[:-1] + 1) | (segment[1:] != segment[:-1]) | (special[1:] != special[:-1])
     cuts = (new.nonzero()[0] + 1).tolist()
     for first, stop in zip([0, *cuts], [*cuts, len(positions)], strict=True):
         number = int(segment[first])

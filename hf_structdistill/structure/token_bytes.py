@@ -53,7 +53,7 @@ class TokenBytes:
         # Row 0 and the last row are empty, and id i is row i + 1: clipped gathers send unknown ids to one of them.
         self._pieces = _as_objects([b"", *pieces, b""])
         self._widths = np.array(list(map(len, self._pieces)), dtype=np.int64)
-        hidden = np.concatenate([[False], self.special, [False]])
+        self._hidden = hidden = np.concatenate([[False], self.special, [False]])
         self._text_pieces = self._pieces.copy()
         self._text_pieces[hidden] = b""
         self._text_widths = np.where(hidden, 0, self._widths)
@@ -146,8 +146,9 @@ class TokenBytes:
         closes = [re.match(_LETTER, piece[-1:]) is not None for piece in self._text_pieces]
         return np.array(words, dtype=np.int64), np.array(opens), np.array(closes)
 
-    def is_special(self, token: int) -> bool:
-        return 0 <= token < len(self) and bool(self.special[token])
+    def are_special(self, ids: Any) -> np.ndarray:
+        """(T,) bool: which of the ids are special tokens."""
+        return self._hidden.take(_rows(ids), mode="clip")
 
 
 def _rows(ids: Any) -> np.ndarray:

@@ -76,6 +76,18 @@ def test_types_and_shapes():
     assert empty.ancestor_types.shape == (0, 4)
 
 
+@pytest.mark.parametrize("pieces, code", [
+    # everything supervised, and no line break beside the tokens of the roles
+    (["<|user|>", "Write f.", "<|assistant|>", "```python\n", "x", " = ", "1", "\n", "```", "<|end|>"], [4, 5, 6, 7]),
+    (["```\n", "x", " = ", "1", "\n", "```", "<|end|>", "<|user|>", "Thanks! x = 2", "<|end|>"], [1, 2, 3, 4]),
+    (["<|user|>", "Write f.", "<|assistant|>", "x", " = ", "1", "<|end|>"], [3, 4, 5]),
+])  # fmt: skip
+def test_a_special_token_ends_a_text(pieces, code):
+    a, _ = annotate(pieces, special=[n for n, piece in enumerate(pieces) if piece.startswith("<|")])
+    assert a.code_mask.nonzero()[0].tolist() == code
+    assert a.unparsed_bytes == 0 and a.code_bytes == sum(len(pieces[n]) for n in code)
+
+
 def test_only_supervised_tokens_carry_structure():
     pieces = ["```\n", "x", " = ", "1", "\n```\n", "```\n", "y", " = ", "x", "\n```"]
     a, _ = annotate(pieces, [-100] * 5 + [0] * 5)
