@@ -28,6 +28,7 @@ class AstPath(Objective):
         | key | shape | what |
         | --- | --- | --- |
         | ancestor_types | (B, T, k) | type of the i-th ancestor, -100 where there is none |
+        | labels | (B, T) | -100 where unsupervised |
     """
 
     name = "ast_path"
@@ -40,9 +41,10 @@ class AstPath(Objective):
         self.classifiers = LowRankProjection(rank, num_ancestors * num_node_types)
 
     def _targets(self, batch: Mapping[str, Tensor]) -> Tensor:
-        targets = batch["ancestor_types"].clone()
-        targets[:, 0] = -100  # no state predicts the first token of a row
-        return targets
+        """Nothing for the first token of an example, which no state of its own predicts."""
+        unpredicted = batch["labels"] == -100  # in flattened rows TRL unsupervises first tokens
+        unpredicted[:, 0] = True
+        return batch["ancestor_types"].masked_fill(unpredicted.unsqueeze(2), -100)
 
     def count(self, batch: Mapping[str, Tensor]) -> Tensor:
         return (self._targets(batch) != -100).sum()
