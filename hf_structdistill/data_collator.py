@@ -170,7 +170,7 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
 
     def _lengths(self, example: dict[str, Any], ids: np.ndarray, labels: np.ndarray) -> Sequence[int]:
         """How many tokens each example of a row has."""
-        lengths = example.get("seq_lengths")
+        lengths = np.asarray(example.get("seq_lengths", [])).tolist()  # a tensor, where the data set has that format
         if lengths:
             if sum(lengths) != len(ids):
                 raise InputError(f"seq_lengths sum to {sum(lengths)} in a row of {len(ids)} tokens; they must agree.")
@@ -222,7 +222,7 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
             start = segment.structure.code_start
             if start > 0:
                 starts.append((segment.row, segment.offset + start))
-                bank_rows.append(self.side_table.bank_rows(segment.ids[:start]))
+                bank_rows.append(self.side_table.bank_rows(segment.ids, start))
         return {
             "divergence": torch.tensor(divergence, dtype=torch.int64).view(-1, 4),
             "code_starts": torch.tensor(starts, dtype=torch.int64).view(-1, 2),

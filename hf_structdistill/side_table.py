@@ -2,7 +2,7 @@
 
 TRL's truncation and packing keep ids and labels only, so nothing can travel as a column. Both cut an example at its
 end, so what stands at its beginning still tells which one it is: wrong completions are kept under the prompt's token
-ids, rows of the embedding bank under the ids before the code.
+ids, rows of the embedding bank under the ids before the code. (Which row is its own, under all ids of an uncut one.)
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class SideTable:
         self._rejected: dict[bytes, list[np.ndarray]] = {}
         self._prompt_lengths: list[int] = []
         self._bank_rows: dict[bytes, list[int]] = {}
+        self._own_row: dict[bytes, int] = {}
 
     def __len__(self) -> int:
         return len(self._rejected) + len(self._bank_rows)
@@ -72,12 +73,20 @@ class SideTable:
             done = length
             yield length, digest.digest()
 
-    def add_solution(self, before_code: np.ndarray, rows: Iterable[int]) -> None:
-        """Enter the bank rows that solve the problem of an example, its own first, by its ids before the code."""
-        if len(before_code):
-            known = self._bank_rows.setdefault(ids_key(before_code), [])
-            known.extend(row for row in rows if row not in known)
+    def add_solution(self, ids: np.ndarray, code_start: int, own: int, rows: Iterable[int]) -> None:
+        """Enter the bank row of an example and those of all programs that solve its problem."""
+        if code_start > 0:
+            known = self._bank_rows.setdefault(ids_key(ids[:code_start]), [])
+            known.extend(row for row in (own, *rows) if row not in known)
+            self._own_row[ids_key(ids)] = own
 
-    def bank_rows(self, before_code: np.ndarray) -> list[int]:
-        """Rows of the bank for an example, empty where nothing is known."""
-        return self._bank_rows.get(ids_key(before_code), []) if self._bank_rows else []
+    def bank_rows(self, ids: np.ndarray, code_start: int) -> list[int]:
+        """Rows of the bank for an example, empty where nothing is known.
+
+        Its own comes first; for an example that was cut off, the first known of those with the same beginning.
+        """
+        if not self._bank_rows:
+            return []
+        known = self._bank_rows.get(ids_key(ids[:code_start]), [])
+        own = self._own_row.get(ids_key(ids))
+        return known if own is None else [own, *(row for row in known if row != own)]

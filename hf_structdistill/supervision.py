@@ -165,10 +165,10 @@ def learn_solutions(trainer: Any, dataset: Dataset | IterableDataset) -> Solutio
         if problem is not None and row is not None and row not in solved[problem]:
             solved[problem].append(row)
     prepared = prepare_like_training(trainer, dataset, "solutions")
-    before = _ids_before_code(trainer.data_collator, prepared)
-    for ids, problem, row in zip(before, problems, rows, strict=True):
+    starts = _code_starts(trainer.data_collator, prepared)
+    for (ids, start), problem, row in zip(starts, problems, rows, strict=True):
         if row is not None:
-            trainer.side_table.add_solution(ids, [row, *solved[problem]])
+            trainer.side_table.add_solution(ids, start, row, solved[problem])
     return bank
 
 
@@ -212,20 +212,20 @@ def _fitting(bank: SolutionBank, args: Any, codes: list[str], where: Path) -> So
     return bank
 
 
-def _ids_before_code(collator: Any, prepared: Dataset) -> Iterator[np.ndarray]:
-    """The ids of each example before its first code token; empty where it holds no code."""
+def _code_starts(collator: Any, prepared: Dataset) -> Iterator[tuple[np.ndarray, int]]:
+    """The ids of each example and where its first code token is; -1 where it holds no code."""
     batch: list[tuple[np.ndarray, np.ndarray]] = []
     for example in _examples(prepared):
         batch.append(example)
         if len(batch) == _ANNOTATED_AT_ONCE:
-            yield from _cut_before_code(collator, batch)
+            yield from _annotated_starts(collator, batch)
             batch = []
-    yield from _cut_before_code(collator, batch)
+    yield from _annotated_starts(collator, batch)
 
 
-def _cut_before_code(collator: Any, batch: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
+def _annotated_starts(collator: Any, batch: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, int]]:
     for (ids, _), found in zip(batch, collator.annotate(batch), strict=True):
-        yield ids[: max(found.code_start, 0)]
+        yield ids, found.code_start
 
 
 def _columns(dataset: Dataset | IterableDataset) -> set[str]:
