@@ -54,13 +54,16 @@ class HeadsCallback(TrainerCallback):
             return
         if args.world_size > 1:
             average_gradients(self.parameters)
+        # torch 2.13's scaler refuses a step in which nothing has a gradient
+        if all(parameter.grad is None for parameter in self.parameters):
+            return
         scaler = self.accelerator.scaler
         if scaler is not None:
             scaler.unscale_(self.optimizer)
         if args.max_grad_norm:
             nn.utils.clip_grad_norm_(self.parameters, args.max_grad_norm)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * _schedule(kwargs.get("optimizer"))
+            group["lr"] = self.rate * _schedule(kwargs.get("optimizer"), args.learning_rate)
         # the scale itself is updated by the model's optimizer, which steps next
         self.optimizer.step() if scaler is None else scaler.step(self.optimizer)
         self.optimizer.zero_grad()
@@ -97,10 +100,11 @@ def average_gradients(parameters: list[nn.Parameter]) -> None:
         parameter.grad = mean.view_as(parameter)
 
 
-def _schedule(optimizer: torch.optim.Optimizer | None) -> float:
+def _schedule(optimizer: torch.optim.Optimizer | None, learning_rate: float) -> float:
     """Where the model's learning rate stands in its schedule, as a factor."""
     if optimizer is None:
         return 1.0
     group = optimizer.param_groups[0]
-    initial = group.get("initial_lr", group["lr"])
+    # ReduceLROnPlateau keeps no initial_lr
+    initial = group.get("initial_lr", learning_rate)
     return float(group["lr"] / initial) if initial else 1.0
