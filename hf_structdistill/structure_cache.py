@@ -7,7 +7,6 @@ with the last process, however that ends.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -20,6 +19,11 @@ from typing import IO, Any
 import numpy as np
 
 from .structure import Annotation
+
+try:
+    import fcntl
+except ImportError:  # Windows has neither this nor `os.pread`: nothing is remembered there
+    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +49,7 @@ class StructureCache:
     """
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size = size if fcntl else 0
         self._file: IO[bytes] = _shared_file()
         self._places: dict[bytes, tuple[int, int, int]] = {}  # key -> offset, length, checksum
         self._seen = 0
@@ -113,7 +117,8 @@ class StructureCache:
 
 def _shared_file() -> IO[bytes]:
     file = tempfile.TemporaryFile(buffering=0)
-    fcntl.fcntl(file.fileno(), fcntl.F_SETFL, os.O_APPEND)
+    if fcntl:
+        fcntl.fcntl(file.fileno(), fcntl.F_SETFL, os.O_APPEND)
     return file
 
 

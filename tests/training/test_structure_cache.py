@@ -124,3 +124,18 @@ def test_half_a_record_and_a_spoilt_one_are_passed_over(features):
     again = StructureAwareDataCollator(tiny.tokenizer())
     again.cache = cut
     assert all(same(*pair) for pair in zip(again.annotate(segments), expected, strict=True))
+
+
+def test_without_fcntl_nothing_is_remembered():
+    """As on Windows, where the trainer can be imported and used all the same."""
+    program = """
+import sys
+sys.modules["fcntl"] = None
+import numpy as np
+import hf_structdistill.trainer
+from hf_structdistill.structure_cache import StructureCache, content_key
+cache = StructureCache(10)
+assert cache.size == 0 and len(cache) == 0
+assert cache.find([content_key(np.arange(3), np.arange(3))]) == {}
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
