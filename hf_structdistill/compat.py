@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,8 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 from .errors import InputError
 from .losses import Attention
 
+logger = logging.getLogger(__name__)
+
 __all__ = [
     "AttentionRecorder",
     "DataCollatorForLanguageModeling",
@@ -28,6 +32,7 @@ __all__ = [
     "has_formatting",
     "is_chat",
     "is_deepspeed_zero3_enabled",
+    "keep_batches_whole",
     "lm_head_logits",
     "prepare_like_training",
     "unwrap",
@@ -37,6 +42,17 @@ __all__ = [
 def is_chat(example: dict[str, Any]) -> bool:
     """Whether an example is conversational, by the rule SFTTrainer goes by (`conversations` is ShareGPT's key)."""
     return is_conversational(example) or "conversations" in example
+
+
+def keep_batches_whole(args: Any) -> None:
+    """Let every process load its own batches.
+
+    accelerate's dispatcher (on for a streaming data set, TRL 1.16 turns it off for the training set's alone) cuts
+    every tensor of a batch by its first dimension, and the lists of variables and uses are not one entry a row.
+    """
+    if args.accelerator_config.dispatch_batches:
+        logger.warning("accelerator_config.dispatch_batches would cut the structure of a batch: it is off.")
+    args.accelerator_config.dispatch_batches = False
 
 
 def unwrap(model: nn.Module) -> PreTrainedModel:
@@ -112,6 +128,7 @@ class AttentionRecorder:
         self.layer = layer
         self.implementation = causal_lm.config.get_text_config()._attn_implementation
         self._seen: Attention | None = None
+        self._recorded_gradients = True
 
     @contextmanager
     def listening(self) -> Iterator[AttentionRecorder]:
@@ -133,6 +150,7 @@ class AttentionRecorder:
                 scaling, window = kwargs.get("scaling"), kwargs.get("sliding_window")
                 factor = queries.size(-1) ** -0.5 if scaling is None else float(scaling)
                 self._seen = Attention(queries, keys, factor, window)
+                self._recorded_gradients = torch.is_grad_enabled()
             function = usual or sys.modules[type(module).__module__].eager_attention_forward
             return function(module, queries, keys, *args, **kwargs)
 
@@ -149,12 +167,23 @@ class AttentionRecorder:
                 f"attention_coef reads queries and keys where transformers calls the attention function of layer "
                 f"{self.layer} ({self.implementation}), which this forward did not; set it to 0.0."
             )
-        if training and not self._seen.queries.requires_grad:
+        # torch's reentrant checkpointing runs the forward without gradients, and a second time in the backward
+        if training and not self._recorded_gradients:
             raise InputError(
                 "attention_coef needs gradients of queries and keys, which reentrant checkpointing cuts off; set "
                 "activation_checkpointing_kwargs={'use_reentrant': False}."
             )
+        if training and not (self._seen.queries.requires_grad or self._seen.keys.requires_grad):
+            _warn_once(
+                f"Nothing that the queries and keys of layer {self.layer} depend on is trained: attention_coef is "
+                "measured, and teaches nothing. Train a layer below it, set attention_layer, or set it to 0.0."
+            )
         return self._seen
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    logger.warning(message)
 
 
 def lm_head_logits(causal_lm: PreTrainedModel, states: Tensor, token_ids: Tensor) -> Tensor:

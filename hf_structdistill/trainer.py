@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset, IterableDataset
+from datasets import IterableDataset
 from torch import Tensor, nn
 from trl import SFTTrainer
 
@@ -21,6 +21,7 @@ from .compat import (
     attention_layers,
     is_chat,
     is_deepspeed_zero3_enabled,
+    keep_batches_whole,
     lm_head_logits,
     unwrap,
 )
@@ -49,6 +50,8 @@ from .supervision import learn_rejected, learn_solutions
 from .training_args import StructureAwareConfig, refuse_split_sequences
 
 logger = logging.getLogger(__name__)
+
+FEATURES = ("input_ids", "labels", "seq_lengths")
 
 # Popped before the forward: the backbone would be handed every key of the batch.
 STRUCTURE_KEYS = (
@@ -111,6 +114,8 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         raw_dataset = kwargs.get("train_dataset")
         custom_collator = kwargs.get("data_collator")
         self._trained_on_chat = raw_dataset is not None and is_chat(next(iter(raw_dataset)))
+        if args.uses_structure:
+            keep_batches_whole(args)
         super().__init__(model, args, **kwargs)
         if not args.uses_structure:
             return
@@ -195,7 +200,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
             add(NameAttention(args.attention_heads), args.attention_coef)
         if args.ast_path_coef:
             types = self.data_collator.annotator.num_node_types
-            add(AstPath(width, types, args.structure_num_ancestors, rank), args.ast_path_coef)
+            add(AstPath(width, types, self.data_collator.num_ancestors, rank), args.ast_path_coef)
         if args.divergence_coef and self._learn_rejected(raw_dataset):
             add(PathwayDivergence(args.divergence_margin), args.divergence_coef)
         if args.alignment_coef or args.embedding_coef:
@@ -232,18 +237,15 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
     def _report_coverage(self) -> None:
         if isinstance(self.train_dataset, IterableDataset):
             return
-        sample = self.train_dataset.select(range(min(len(self.train_dataset), 64)))
-        counts = self.data_collator([dict(row) for row in self._columns_for_collator(sample)])["structure_counts"]
-        if counts[0] == 0:
+        rows = [self.train_dataset[number] for number in range(min(len(self.train_dataset), 64))]
+        # of the rows, not of the data set: a transform set on it makes the columns
+        features = [{name: row[name] for name in FEATURES if name in row} for row in rows]
+        if self.data_collator(features)["structure_counts"][0] == 0:
             raise InputError(
-                f"The first {len(sample)} training examples hold no {self.args.structure_language} code that could be "
+                f"The first {len(rows)} training examples hold no {self.args.structure_language} code that could be "
                 "found: expected a fenced block, or bare code, in the completions. Check the data set, or set all "
                 "structure coefficients to 0.0 to train without structure."
             )
-
-    def _columns_for_collator(self, dataset: Dataset) -> Dataset:
-        wanted = ("input_ids", "labels", "seq_lengths")
-        return dataset.select_columns([name for name in wanted if name in dataset.column_names])
 
     # ---- one optimizer step ----------------------------------------------------------------------------------------
 
@@ -256,6 +258,8 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         return batches, num_items
 
     def _count_items(self, batches: list[Mapping[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
+        if any("segment_ids" not in batch for batch in batches):
+            raise InputError("The batch carries no structure; build it with StructureAwareDataCollator.")
         names = list(self.objectives)
         counts = torch.stack([sum(self.objectives[name].count(batch) for batch in batches) for name in names])
         counts = counts.to(device)
@@ -290,8 +294,6 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         plain = {key: value for key, value in inputs.items() if key not in STRUCTURE_KEYS}
         if not self.objectives:
             return super().compute_loss(model, plain, return_outputs, num_items_in_batch)
-        if "segment_ids" not in inputs:
-            raise InputError("The batch carries no structure; build it with StructureAwareDataCollator.")
         with ExitStack() as listening:
             recorder = listening.enter_context(ForwardRecorder(model).listening(unwrap(self.model)))
             attention = None
@@ -345,6 +347,9 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         return total
 
     def _strength(self) -> float:
+        """Of the structural terms: the schedule's in training; all of it in evaluation, so that losses compare."""
+        if not self.model.training:
+            return 1.0
         progress = self.state.global_step / max(self.state.max_steps, 1)
         return schedule_factor(self.args.structure_schedule, progress, self.args.structure_ramp_ratio)
 

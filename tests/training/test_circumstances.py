@@ -48,10 +48,37 @@ def assert_same_step(found, expected):
         torch.testing.assert_close(found[1][name], gradient, rtol=1e-5, atol=1e-7, msg=name)
 
 
-@pytest.mark.parametrize("reentrant", [False, True], ids=["not reentrant", "reentrant"])
-def test_gradient_checkpointing(usual, tmp_path, reentrant):
-    options = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": reentrant}}
-    assert_same_step(first_step(make_trainer(tmp_path, **PLAIN_DESCENT, **options)), usual)
+def checkpointed(folder, reentrant, **options):
+    kind = {"activation_checkpointing_kwargs": {"use_reentrant": reentrant}}
+    trainer = make_trainer(folder, **(PLAIN_DESCENT | {"activation_checkpointing": True} | kind | options))
+    step = first_step(trainer)
+    assert trainer.model.is_activation_checkpointing
+    return step
+
+
+def test_activation_checkpointing(usual, tmp_path):
+    assert_same_step(checkpointed(tmp_path, reentrant=False), usual)
+
+
+def test_reentrant_checkpointing(tmp_path):
+    """It cuts the gradients of queries and keys off; everything else is the same."""
+    with pytest.raises(InputError, match="use_reentrant"):
+        checkpointed(tmp_path, reentrant=True)
+    options = PLAIN_DESCENT | {"attention_coef": 0.0}
+    expected = first_step(make_trainer(tmp_path, **options))
+    assert_same_step(checkpointed(tmp_path, reentrant=True, **options), expected)
+
+
+@pytest.mark.parametrize("trained", ["layers.1.mlp", "layers.1.self_attn.k_proj"])
+def test_partly_frozen(tmp_path, trained, caplog):
+    """Where nothing below the queries and keys is trained, name attention has nothing to teach, and says so."""
+    model = tiny.student()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(trained in name)
+    log, moved = first_step(make_trainer(tmp_path, model=model, **PLAIN_DESCENT))
+    assert math.isfinite(log["attention"])
+    assert any(moved[name].abs().max() > 0 for name in moved if trained in name)
+    assert ("is measured, and teaches nothing" in caplog.text) == trained.endswith("mlp")
 
 
 def test_model_as_a_folder(usual, tmp_path):
@@ -100,6 +127,21 @@ def test_evaluation_is_a_mean_over_items(tmp_path):
     for name in ("nll", *tiny.COMPONENTS):
         assert found[0][f"eval_{name}"] == pytest.approx(found[1][f"eval_{name}"], rel=1e-5), name
     assert math.isfinite(found[0]["eval_loss"])
+
+
+def test_losses_of_evaluations_compare(tmp_path):
+    """The schedule of the training does not reach them: with the same weights they are the same at every step."""
+    options = {"structure_schedule": "linear", "structure_ramp_ratio": 0.9, "learning_rate": 0.0, "max_steps": 4}
+    trainer = make_trainer(
+        tmp_path, pieces={"eval_dataset": evaluation()}, eval_strategy="steps", eval_steps=1, eval_on_start=True,
+        **options,
+    )  # fmt: skip
+    before = trainer.evaluate()["eval_loss"]
+    trainer.train()
+    found = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    assert found == pytest.approx([before] * 5, rel=1e-6)  # the training begins a log of its own
+    strengths = [entry["structure_strength"] for entry in trainer.state.log_history if "structure_strength" in entry]
+    assert len(set(strengths)) == 4
 
 
 def evaluation():
