@@ -4,6 +4,7 @@ import datasets
 import evaluate
 
 from hf_structdistill.scoring import dataflow_match
+from hf_structdistill.scoring.reference_lists import TakesReferenceLists
 
 _DESCRIPTION = """\
 Data-flow match: the share of the reference program's data flow (which definitions reach which uses, and what each
@@ -57,7 +58,7 @@ _CITATION = """\
 
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
-class DataflowMatch(evaluate.Metric):
+class DataflowMatch(TakesReferenceLists, evaluate.Metric):
     def _info(self):
         several = {"predictions": datasets.Value("string"), "references": datasets.Sequence(datasets.Value("string"))}
         single = {"predictions": datasets.Value("string"), "references": datasets.Value("string")}

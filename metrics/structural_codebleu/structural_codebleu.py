@@ -4,6 +4,7 @@ import datasets
 import evaluate
 
 from hf_structdistill.scoring import codebleu
+from hf_structdistill.scoring.reference_lists import TakesReferenceLists
 
 _DESCRIPTION = """\
 CodeBLEU: n-gram match, keyword-weighted n-gram match, syntax match and data-flow match, weighted. In strict mode the
@@ -52,7 +53,7 @@ _CITATION = """\
 
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
-class StructuralCodeBleu(evaluate.Metric):
+class StructuralCodeBleu(TakesReferenceLists, evaluate.Metric):
     def _info(self):
         several = {"predictions": datasets.Value("string"), "references": datasets.Sequence(datasets.Value("string"))}
         single = {"predictions": datasets.Value("string"), "references": datasets.Value("string")}

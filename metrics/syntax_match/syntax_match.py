@@ -4,6 +4,7 @@ import datasets
 import evaluate
 
 from hf_structdistill.scoring import syntax_match
+from hf_structdistill.scoring.reference_lists import TakesReferenceLists
 
 _DESCRIPTION = """\
 Syntax match: the share of the reference program's syntax subtrees that the prediction has too. Names and literal
@@ -54,7 +55,7 @@ _CITATION = """\
 
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
-class SyntaxMatch(evaluate.Metric):
+class SyntaxMatch(TakesReferenceLists, evaluate.Metric):
     def _info(self):
         several = {"predictions": datasets.Value("string"), "references": datasets.Sequence(datasets.Value("string"))}
         single = {"predictions": datasets.Value("string"), "references": datasets.Value("string")}

@@ -93,10 +93,27 @@ def _problem(i, tests):
         statements = ast.parse(tests).body
     except (SyntaxError, ValueError) as error:
         raise InputError(f"expected tests as Python code at references[{i}], got a {error}") from None
-    entry_point = _checked_name(statements)
-    if entry_point is not None:
+    checked = _checked_names(statements)
+    if len(checked) > 1:
+        raise InputError(f"expected one call of check at references[{i}], got check of {', '.join(checked)}; split it")
+    if checked:
         code = "\n".join(ast.unparse(s) for s in statements if not _is_check_call(s))
-        return Problem(str(i), "", CheckTests(code), entry_point=entry_point)
+        return Problem(str(i), "", CheckTests(code), entry_point=checked[0])
+    return Problem(str(i), "", _assert_tests(statements) if _judge_anything(statements) else None)
+
+
+def _judge_anything(statements):
+    """Whether something that runs can fail: an assert, or a call where a function holds one."""
+    inert = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    running = [node for s in statements if not isinstance(s, inert) for node in ast.walk(s)]
+    if any(isinstance(node, ast.Assert | ast.Raise) for node in running):
+        return True
+    inside = any(isinstance(node, ast.Assert | ast.Raise) for s in statements for node in ast.walk(s))
+    return inside and any(isinstance(node, ast.Call) for node in running)
+
+
+def _assert_tests(statements):
+    """One test for each top-level assert, with what stands before it, and one for what stands after the last."""
     asserts, setup, waiting = [], "", []
     for statement in statements:
         waiting.append(ast.unparse(statement))
@@ -105,16 +122,16 @@ def _problem(i, tests):
                 setup, waiting = "\n".join(waiting[:-1]), waiting[-1:]
             asserts.append("\n".join(waiting))
             waiting = []
-    return Problem(str(i), "", AssertTests(tuple(asserts), setup) if asserts else None)
+    if not asserts:  # all in loops, try statements or functions
+        return AssertTests(("\n".join(waiting),))
+    return AssertTests((*asserts, "\n".join(waiting)) if waiting else tuple(asserts), setup)
 
 
-def _checked_name(statements):
-    """The name in a call check(name), where the tests define check."""
-    if any(isinstance(s, ast.FunctionDef) and s.name == "check" for s in statements):
-        for statement in statements:
-            if _is_check_call(statement):
-                return statement.value.args[0].id
-    return None
+def _checked_names(statements):
+    """The names in calls check(name), where the tests define check."""
+    if not any(isinstance(s, ast.FunctionDef) and s.name == "check" for s in statements):
+        return []
+    return [statement.value.args[0].id for statement in statements if _is_check_call(statement)]
 
 
 def _is_check_call(statement):

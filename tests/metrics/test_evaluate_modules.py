@@ -87,6 +87,17 @@ def test_added_in_batches():
     assert metric.compute() == syntax_match([ADD, OTHER, ADD], [OTHER, OTHER, OTHER])
 
 
+def test_references_of_both_forms():
+    """evaluate itself would cast all to the form of the first."""
+    for name, score in (("syntax_match", syntax_match), ("dataflow_match", dataflow_match)):
+        metric = load(name)
+        for references in ([ADD, [OTHER, ADD]], [[OTHER, ADD], ADD]):
+            assert metric.compute(predictions=[OTHER, ADD], references=references) == score([OTHER, ADD], references)
+        metric.add(prediction=OTHER, reference=ADD)
+        metric.add(prediction=ADD, reference=[OTHER, ADD])
+        assert metric.compute() == score([OTHER, ADD], [ADD, [OTHER, ADD]])
+
+
 def test_combined():
     both = evaluate.combine([load("syntax_match"), load("dataflow_match")])
     scores = both.compute(predictions=[ADD, OTHER], references=[ADD, ADD])
@@ -110,6 +121,30 @@ def test_verified_pass_at_k():
     assert scores == {
         "pass@1": 0.5, "pass@2": 1.0, "passed": 2, "failed": 1, "timeout": 0, "error": 1, "unknown": 2,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("tests, status", [
+    ("assert add(1, 1) == 2\nfor i in range(5):\n    assert add(i, i) == 2 * i", "failed"),
+    ("assert add(1, 1) == 2\ntry:\n    add('a', 1)\n    assert False\nexcept TypeError:\n    pass", "failed"),
+    ("for i in range(5):\n    assert add(i, i) == 2 * i", "failed"),
+    ("def test_add():\n    assert add(2, 2) == 4\n\ntest_add()", "failed"),
+    ("assert add(1, 1) == 2\nprint('fine')", "passed"),
+    ("def test_add():\n    assert add(2, 2) == 4", "unknown"),  # nobody calls it
+    ("add(1, 1)", "unknown"),
+])  # fmt: skip
+def test_verified_pass_at_k_runs_every_statement(tests, status):
+    right, wrong = "def add(a, b):\n    return a + b", "def add(a, b):\n    return 2"
+    metric = load("verified_pass_at_k")
+    found = metric.compute(predictions=[[wrong]], references=[tests], k=[1], num_workers=1)
+    assert found[status] == 1
+    found = metric.compute(predictions=[[right]], references=[tests], k=[1], num_workers=1)
+    assert found["unknown" if status == "unknown" else "passed"] == 1
+
+
+def test_verified_pass_at_k_refuses_two_checks():
+    tests = "def check(candidate):\n    assert candidate(1) == 1\n\ncheck(f)\ncheck(g)"
+    with pytest.raises(ValueError, match=r"one call of check at references\[0\], got check of f, g"):
+        load("verified_pass_at_k").compute(predictions=[["x"]], references=[tests], k=[1])
 
 
 def test_verified_pass_at_k_refuses_tests_that_are_no_code():
