@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -15,5 +16,14 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Put `text` (UTF-8) in the place of a file."""
-    replace_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+    """Put `text` (UTF-8) in the place of a file; lone surrogates, which programs and replies can hold, as escapes."""
+    replace_file(path, lambda partial: partial.write_text(text, encoding="utf-8", errors="backslashreplace"))
+
+
+def encodable(value: Any) -> Any:
+    """`value` with the lone surrogates of its strings, in dicts and lists too, written as escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {key: encodable(item) for key, item in value.items()}
+    return [encodable(item) for item in value] if isinstance(value, list) else value

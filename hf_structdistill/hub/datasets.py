@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..files import replace_text
+from ..files import encodable, replace_text
 from ..problems.decontamination import Decontamination
 from ..teachers import Example, Trace, TraceSet
 from .dataset_card import LENGTHS_FILE, REMOVALS_FILE, Facts, Part, draw_lengths, render_card
@@ -146,7 +146,8 @@ def _write_parquet(folder: Path, split: str, rows: list[dict[str, Any]]) -> str:
     import pyarrow
     from pyarrow import parquet
 
-    table = pyarrow.Table.from_pylist(rows, schema=_schema(rows[0]))
+    # a program's own words about its failure, and a reply cut inside an emoji, need not be text that Arrow takes
+    table = pyarrow.Table.from_pylist([encodable(row) for row in rows], schema=_schema(rows[0]))
     folder.mkdir(exist_ok=True)
     partial = folder / f"{split}.partial"
     parquet.write_table(table, partial)

@@ -149,6 +149,16 @@ def test_samples_can_be_scored_again(report, results):
     assert [r.verdict.status for r in again.records] == [r.verdict.status for r in scored[0].records]
 
 
+def test_a_lone_surrogate_is_shown_as_its_escape(tmp_path):
+    problem = Problem("tiny/one", "Say one.", AssertTests(("assert one() == 1",)), "one")
+    raising = "```python\ndef one():\n    raise ValueError(chr(0xd800))\n```\n"
+    scored = [score_completions([problem], [answer], name=str(n)) for n, answer in enumerate((raising, "cut \ud83d"))]
+    for path in write_report(tmp_path, scored, problems=[problem]).values():
+        if path.suffix in (".html", ".md"):
+            path.read_text(encoding="utf-8")
+    assert r"\ud800" in (tmp_path / "report.html").read_text()
+
+
 def test_flat_curves_and_missing_parts(results, tmp_path):
     problems, scored = results
     paths = write_report(tmp_path, scored[:1], problems=problems, curves={"loss": [(1, 2.0), (2, float("nan"))]})

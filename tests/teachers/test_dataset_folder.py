@@ -181,3 +181,15 @@ def test_writing_again_leaves_nothing_of_before(folder, tmp_path):
         collected = TraceSet(traces, {problem.id: problem})
         write_trace_dataset(tmp_path, collected, select_examples(traces, collected.problems))
     assert not (tmp_path / "pairs").exists()
+
+
+def test_a_lone_surrogate_is_written_as_its_escape(tmp_path):
+    """A reply that was cut inside an emoji, and a program that chose its own error."""
+    problem = replace(load_problems("seed", limit=1)[0], split="train")
+    good = Trace(problem.id, "t", "Think \ud83d", problem.reference, verdict=Verdict("passed"))
+    bad = replace(good, code="x = '\ud800'", verdict=Verdict("error", reason="ValueError: \ud800"))
+    collected = TraceSet([good, bad], {problem.id: problem})
+    card = write_trace_dataset(tmp_path, collected, select_examples([good, bad], collected.problems))
+    card.read_text(encoding="utf-8")
+    assert load(tmp_path, "sft", cache=tmp_path / "cache")["completion"][0].startswith(r"Think \ud83d")
+    assert r"ValueError: \ud800" in load(tmp_path, "traces", cache=tmp_path / "cache")["reason"]
