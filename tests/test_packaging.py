@@ -42,6 +42,7 @@ def test_wheel_holds_no_stray_files(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     roots = {name.split("/")[0] for name in names}
     assert {root for root in roots if not root.endswith(".dist-info")} == {"hf_structdistill"}
+    assert "hf_structdistill/py.typed" in names
     assert not [name for name in names if name.endswith((".pyc", ".pt", ".safetensors"))]
 
 
