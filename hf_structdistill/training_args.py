@@ -53,8 +53,8 @@ class StructureAwareConfig(SFTConfig):
             name.
         attention_layer (`int`, *optional*, defaults to `-1`):
             Which layer; negative counts the layers that attend from the last.
-        attention_heads (`int`, *optional*, defaults to `2`):
-            How many of its heads, the first ones.
+        attention_heads (`float`, *optional*, defaults to `2`):
+            How many of its heads, the first ones; below 1 the share of them.
         reasoning_weight (`float`, *optional*, defaults to `1.0`):
             Weight of the supervised tokens outside code, before renormalisation per example.
         code_weight (`float`, *optional*, defaults to `1.0`):
@@ -128,7 +128,9 @@ class StructureAwareConfig(SFTConfig):
     attention_layer: int = field(
         default=-1, metadata={"help": "Layer of the name attention; negative counts from the last that attends."}
     )
-    attention_heads: int = field(default=2, metadata={"help": "Heads of that layer that look for names."})
+    attention_heads: float = field(
+        default=2, metadata={"help": "Heads of that layer that look for names; below 1: the share of its heads."}
+    )
     structure_temperature: float = field(default=0.1, metadata={"help": "Temperature of the alignment's InfoNCE."})
     structure_cache_size: int = field(
         default=20_000, metadata={"help": "Number of examples whose structure the collator remembers; 0: none."}
@@ -159,11 +161,16 @@ class StructureAwareConfig(SFTConfig):
             ("structure_num_ancestors", 1),
             ("structure_head_rank", 1),
             ("structure_cache_size", 0),
-            ("attention_heads", 1),
         )
         for name, least in counts:
             whole = f"a whole number >= {least}"
             _require(name, getattr(self, name), lambda value, n=least: value >= n and int(value) == value, whole)
+        _require(
+            "attention_heads",
+            self.attention_heads,
+            lambda value: 0 < value < 1 or value >= 1 and int(value) == value,
+            "a whole number >= 1, or a share between 0 and 1",
+        )
         _require("structure_ramp_ratio", self.structure_ramp_ratio, lambda v: 0 <= v <= 1, "a share between 0 and 1")
         if self.structure_head_learning_rate is not None:
             _require("structure_head_learning_rate", self.structure_head_learning_rate, lambda v: v > 0, "> 0")

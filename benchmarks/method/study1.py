@@ -16,6 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hf_structdistill.training_args import COEFFICIENTS
+
 from . import report
 from .arms import ARMS, SFT, candidates
 from .generated import Generated
@@ -128,7 +130,8 @@ def tuning_table(trials: Sequence[dict[str, Any]]) -> str:
 
 def _strength(row: dict[str, Any]) -> float:
     """What was varied: the learning rate, the one coefficient, or the largest of all."""
-    return max((row["arm"]["settings"] or {"": row["learning_rate"]}).values())
+    settings = row["arm"]["settings"]
+    return max(settings[name] for name in COEFFICIENTS) if settings else row["learning_rate"]
 
 
 def main() -> None:

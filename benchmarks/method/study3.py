@@ -4,6 +4,7 @@ python -m benchmarks.method.study3 --out results [--workers 2] settings    # one
 python -m benchmarks.method.study3 --out results [--workers 2] sizes       # fewer and more problems, three seeds each
 python -m benchmarks.method.study3 --out results [--workers 2] base        # a student that has seen Python before
 python -m benchmarks.method.study3 --out results [--workers 2] confirm     # the best setting, on the test split
+python -m benchmarks.method.study3 --out results [--workers 2] strengths --arm "AST path" --strengths 1 3
 python -m benchmarks.method.study3 --out results [--workers 2] pairs --beside "AST path"  # and a second objective
 python -m benchmarks.method.study3 --out results gradients                 # one training, probed every 50 steps
 python -m benchmarks.method.study3 --out results report
@@ -34,12 +35,19 @@ from .setting import Arm, Run
 from .study1 import MAIN, VARIANTS, chosen_arm, chosen_rate
 from .study1 import SEEDS as TEST_SEEDS
 
+COMMANDS = ("settings", "sizes", "base", "confirm", "strengths", "pairs", "gradients", "report")
 SEEDS = range(100, 103)  # neither those of the test runs nor the tuning's
-SETTINGS, PAIRS = "one setting changed", "a second objective"  # names of studies in the ledger
+# names of studies in the ledger
+SETTINGS, PAIRS, STRENGTHS = "one setting changed", "a second objective", "other strengths"
 SIZES = (1200, 7200)
 BASE = GeneratedOnBase()
 BASE_RATE = 6e-4  # for all arms: fine-tuning, not training from scratch
-BASE_STRENGTHS = (0.1, 0.3)  # of name attention
+BASE_ARMS = (
+    Arm(SFT),
+    Arm("name attention, 0.1", {**OFF, "attention_coef": 0.1}),
+    Arm("name attention, 0.3", {**OFF, "attention_coef": 0.3}),
+    Arm("half of the heads + AST path", {**OFF, "attention_coef": 0.3, "attention_heads": 0.5, "ast_path_coef": 1.0}),
+)
 ABLATIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
     # name, the coefficients that it needs one of, the change
     ("no curriculum (constant)", COEFFICIENTS, {"structure_schedule": "constant"}),
@@ -71,31 +79,43 @@ def ahead(out: Path, name: str) -> Arm:
     return _best(out, [*ablations(out, name)])
 
 
-def pairs(out: Path, name: str, beside: str, strengths: Sequence[float] | None = None) -> Iterator[Run]:
+def strengths(out: Path, name: str, values: Sequence[float]) -> Iterator[Run]:
+    """A single objective at strengths that its tuning did not try, beside SFTTrainer."""
+    coefficient = SINGLE[name][0]
+    for seed in SEEDS:
+        yield _run(out, MAIN, chosen_arm(out, SFT), seed, STRENGTHS)
+        for value in values:
+            arm = Arm(f"{name}, {value:g}", {**OFF, coefficient: value}, name in REJECTED)
+            yield _run(out, MAIN, arm, seed, STRENGTHS, name)
+
+
+def pairs(out: Path, name: str, beside: str, values: Sequence[float] = ()) -> Iterator[Run]:
     """The setting that is ahead, with a second objective on as well, at each strength that its tuning tried."""
     if beside == name:
         raise SystemExit(f"--beside: expected another objective than --arm, got {beside!r} for both")
     best = ahead(out, name)
     coefficient, tuned = SINGLE[beside]
-    for seed, strength in itertools.product(SEEDS, strengths or tuned):
+    for seed, strength in itertools.product(SEEDS, values or tuned):
         settings = {**(best.settings or OFF), coefficient: strength}
         arm = Arm(f"{best.name} + {beside}, {strength:g}", settings, beside in REJECTED)
         yield _run(out, MAIN, arm, seed, PAIRS, name)
 
 
-def confirmation(out: Path, name: str, beside: str | None = None, strengths: Sequence[float] = ()) -> list[Run]:
+def confirmation(
+    out: Path, name: str, beside: str | None = None, values: Sequence[float] = (), variant: str = "without reasoning"
+) -> list[Run]:
     """What is ahead on the validation split, with study 1's seeds on its test split.
 
-    Of the settings, or of the pairs with a second objective (`strengths`: tried besides the tuned ones). No runs where
-    that is the arm as it is.
+    Of the settings, or of the pairs with a second objective (`values`: strengths of it beyond those of its tuning). No
+    runs where that is the arm as it is.
     """
     best = ahead(out, name)
     if beside is not None:
-        tried = [*pairs(out, name, beside), *(pairs(out, name, beside, strengths) if strengths else ())]
+        tried = [*pairs(out, name, beside), *(pairs(out, name, beside, values) if values else ())]
         best = _best(out, tried)
     if best.name in ARMS:
         return []
-    arm, variant = replace(best, name=f"{name}, {best.name}"), "without reasoning"
+    arm = replace(best, name=f"{name}, {best.name}")
     rate = chosen_rate(out, name)
     return [Run(VARIANTS[variant], arm, seed, "test", rate, study=variant) for seed in range(TEST_SEEDS[variant])]
 
@@ -121,9 +141,8 @@ def sizes(out: Path, name: str) -> Iterator[Run]:
 
 
 def on_base() -> Iterator[Run]:
-    """Name attention at two strengths and SFTTrainer, on a base student that has learned to copy names already."""
-    arms = [Arm(SFT), *(Arm(f"name attention, {c:g}", {**OFF, "attention_coef": c}) for c in BASE_STRENGTHS)]
-    for seed, arm in itertools.product(SEEDS, arms):
+    """Name attention, alone and with the syntax path, on a base student that has learned to copy names already."""
+    for seed, arm in itertools.product(SEEDS, BASE_ARMS):
         yield Run(BASE, arm, seed, "validation", BASE_RATE, study="a base that has seen Python")
 
 
@@ -168,6 +187,8 @@ def write_report(out: Path) -> str:
         if study == PAIRS:
             alone = {SFT, *(row["arm"]["name"].split(" + ")[0] for row in shown)}
             shown = [row for row in rows if row["study"] == SETTINGS and row["arm"]["name"] in alone] + shown
+        elif study == STRENGTHS:
+            shown = [row for row in rows if row["study"] == SETTINGS and row["arm"]["name"] == SFT] + shown
         names = list(dict.fromkeys(row["arm"]["name"] for row in shown))
         parts.append(f"### Study 3, {study}\n\n{report.tables(shown, names, SFT)}")
     probes = out / "gradients.jsonl"
@@ -181,12 +202,15 @@ def write_report(out: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("settings", "sizes", "base", "confirm", "pairs", "gradients", "report"))
+    parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--out", type=Path, required=True, help="folder of study 1")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--arm", choices=ARMS[1:], default="name attention", help="which arm to take apart")
     parser.add_argument("--beside", choices=SINGLE, help="the second objective, of the commands pairs and confirm")
-    parser.add_argument("--strengths", type=float, nargs="+", default=[], help="of it, others than tuning tried")
+    parser.add_argument(
+        "--strengths", type=float, nargs="+", default=[], help="others than tuning tried: of it, or of --arm"
+    )
+    parser.add_argument("--variant", choices=VARIANTS, default="without reasoning", help="of the command confirm")
     options = parser.parse_args()
     if options.command == "pairs" and options.beside is None:
         parser.error("the command pairs needs --beside")
@@ -195,7 +219,7 @@ def main() -> None:
     elif options.command == "report":
         print(write_report(options.out))
     elif options.command == "confirm":
-        runs = confirmation(options.out, options.arm, options.beside, options.strengths)
+        runs = confirmation(options.out, options.arm, options.beside, options.strengths, options.variant)
         make_runs(runs, Ledger(options.out / "runs.jsonl"), options.workers)
     else:
         arm = options.arm
@@ -203,6 +227,7 @@ def main() -> None:
             "settings": lambda: ablations(options.out, arm),
             "sizes": lambda: sizes(options.out, arm),
             "base": on_base,
+            "strengths": lambda: strengths(options.out, arm, options.strengths),
             "pairs": lambda: pairs(options.out, arm, options.beside, options.strengths),
         }
         make_runs(list(planned[options.command]()), Ledger(options.out / "ablations.jsonl"), options.workers)

@@ -22,7 +22,7 @@ class NameAttention(Objective):
     find is what induction heads find by themselves, after many more examples.
 
     Args:
-        heads (`int`): how many heads, the first ones of the layer.
+        heads (`float`): how many heads, the first ones of the layer; below 1 the share of its heads (at least one).
 
     References:
         - Heads that copy what followed before: https://huggingface.co/papers/2209.11895
@@ -47,7 +47,7 @@ class NameAttention(Objective):
     name = "attention"
     citation = "Olsson et al. 2022, In-context Learning and Induction Heads, arXiv 2209.11895"
 
-    def __init__(self, heads: int) -> None:
+    def __init__(self, heads: float) -> None:
         super().__init__()
         self.heads = heads
 
@@ -58,11 +58,10 @@ class NameAttention(Objective):
         if state.attention is None:
             raise InputError("NameAttention needs the queries and keys of a layer, and the state holds none.")
         seen = state.attention
-        if self.heads > seen.queries.size(1):
-            raise InputError(f"attention_heads must be at most {seen.queries.size(1)}, the heads of the layer.")
+        heads = self._number(seen.queries.size(1))
         # taken apart once: the gradient of an index is as large as what it is taken from
-        queries = seen.queries[:, : self.heads].unbind()
-        groups = torch.arange(self.heads, device=seen.keys.device) // (seen.queries.size(1) // seen.keys.size(1))
+        queries = seen.queries[:, :heads].unbind()
+        groups = torch.arange(heads, device=seen.keys.device) // (seen.queries.size(1) // seen.keys.size(1))
         keys = seen.keys[:, groups].unbind()
         total = state.zero()
         for row, tokens, positions, mentions, visible in _examples(state.batch, seen.window):
@@ -70,8 +69,14 @@ class NameAttention(Objective):
             scores = asking @ keys[row][:, tokens].float().transpose(1, 2) * seen.scaling  # (h, m, L)
             reach = scores.masked_fill(~visible, -torch.inf).logsumexp(-1)
             found = scores.masked_fill(~mentions, -torch.inf).logsumexp(-1)
-            total = total + (reach - found).sum() / self.heads
+            total = total + (reach - found).sum() / heads
         return total
+
+    def _number(self, of: int) -> int:
+        heads = round(self.heads * of) if self.heads < 1 else int(self.heads)
+        if heads > of:
+            raise InputError(f"attention_heads must be at most {of}, the heads of the layer; found {self.heads:g}.")
+        return max(heads, 1)
 
     def get_config_dict(self) -> dict[str, Any]:
         return {"heads": self.heads}

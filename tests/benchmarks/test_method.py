@@ -177,11 +177,15 @@ def test_the_best_setting_on_validation_is_confirmed_on_test(tmp_path):
         ledger.append({"key": run.key, "scores": {**scores, "pass@1": 1 - run.arm.settings["ast_path_coef"]}})
     confirmed = study3.confirmation(tmp_path, "name attention", "AST path")
     assert {run.arm.name for run in confirmed} == {"name attention, 5 of 10 heads + AST path, 0.03"}
+    reasoned = study3.confirmation(tmp_path, "name attention", "AST path", variant="with reasoning")
+    assert len(reasoned) == 5 and all(run.setting.reasoning for run in reasoned)
+    stronger = [run.arm for run in study3.strengths(tmp_path, "AST path", [3.0]) if run.arm.name != SFT]
+    assert [arm.settings for arm in stronger] == [{**OFF, "ast_path_coef": 3.0}] * 3
 
 
 def test_a_base_is_tuned_by_every_arm_alike():
     runs = list(study3.on_base())
-    assert len({run.key for run in runs}) == len(runs) == 9
+    assert len({run.key for run in runs}) == len(runs) == 12
     assert len({run.learning_rate for run in runs}) == len({run.setting for run in runs}) == 1
 
 

@@ -53,6 +53,8 @@ def test_every_field_is_documented_with_its_default(name):
         ({"structure_num_ancestors": 2.5}, ["structure_num_ancestors", "whole"]),
         ({"structure_head_rank": 0}, ["structure_head_rank"]),
         ({"structure_cache_size": -1}, ["structure_cache_size"]),
+        ({"attention_heads": 0}, ["attention_heads", "share"]),
+        ({"attention_heads": 1.5}, ["attention_heads", "whole number"]),
         ({"structure_head_learning_rate": 0.0}, ["structure_head_learning_rate"]),
         ({"structure_language": "cobol"}, ["structure_language", "cobol", "python"]),
         ({"structure_language": ""}, ["structure_language"]),

@@ -132,9 +132,18 @@ def test_reentrant_checkpointing_is_refused(tmp_path):
         train(tmp_path, activation_checkpointing=True, activation_checkpointing_kwargs={"use_reentrant": True})
 
 
+@pytest.mark.parametrize("share, heads", [(0.5, 2), (0.75, 3), (0.01, 1)])
+def test_a_share_of_the_heads(tmp_path, share, heads):
+    found = [
+        train(tmp_path, max_steps=1, attention_heads=number).state.log_history[0]["attention"]
+        for number in (share, heads, heads + 1)
+    ]
+    assert found[0] == found[1] != found[2]
+
+
 @pytest.mark.parametrize("options, message", [
     ({"attention_layer": 2}, "attends .0, 1.,.* between -2 and -1; found 2"),
-    ({"attention_heads": 5}, "at most 4"),
+    ({"attention_heads": 5}, "at most 4, the heads of the layer; found 5"),
 ])  # fmt: skip
 def test_a_layer_or_heads_that_the_model_lacks_are_refused(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
