@@ -18,6 +18,8 @@ Item = TypeVar("Item")
 GUARDED = ("mbpp", "mbpp_plus", "humaneval")
 """Benchmarks whose test problems must not come back in the data."""
 
+FOR_STUDY = "problems of a test split are traced for study and never trained on."
+
 
 @dataclass(frozen=True)
 class Source:
@@ -60,10 +62,14 @@ def part_of(problems: list[Problem], option: str | None) -> list[Problem]:
 
 @dataclass(frozen=True)
 class Guard:
-    """Test problems that must not come back in the data, and the benchmarks that could not be compared, with why."""
+    """Test problems that must not come back in the data, and the benchmarks that could not be compared, with why.
+
+    What belongs to a problem of `for_study` is not compared: it is never trained on.
+    """
 
     problems: list[Problem]
     not_checked: dict[str, str]
+    for_study: frozenset[str] = frozenset()
 
     def clean(
         self, items: list[Item], before: Decontamination[Any] | None = None
@@ -73,28 +79,36 @@ class Guard:
 
         if not self.problems:
             return items, before
-        found = decontaminate(items, self.problems)
+        study = {id(item) for item in items if _problem_id(item) in self.for_study}
+        found = decontaminate([item for item in items if id(item) not in study], self.problems)
         removals = [*(before.removals if before else ()), *found.removals]
-        return found.kept, replace(found, removals=removals)
+        stays = study | {id(item) for item in found.kept}
+        return [item for item in items if id(item) in stays], replace(found, removals=removals)
+
+
+def _problem_id(item: Any) -> str:
+    """Of a problem, or of a trace."""
+    return getattr(item, "problem_id", None) or item.id
 
 
 def make_guard(asked: Sequence[Problem], source: Source, options: Sequence[str]) -> Guard:
     """Test problems of the guarded benchmarks, from files where given, else from the Hub if the problems came from it.
 
-    Problems that are themselves of a test split are not compared: their traces are for study.
+    Of `asked`, problems that are themselves of a test split are not compared: their traces are for study.
     """
     from ..problems import load_problems
 
     if "none" in options:
         return Guard([], {"any benchmark": "switched off by --decontaminate none."})
-    if any(problem.split == "test" for problem in asked):
-        return Guard([], {"any benchmark": "problems of a test split are traced for study and never trained on."})
+    study = [problem for problem in asked if problem.split == "test"]
+    if len(study) == len(asked):
+        return Guard([], {"any benchmark": FOR_STUDY})
     files = _files(options)
     if source.file is not None and source.name in GUARDED:
         files.setdefault(source.name, source.file)
     from_hub = source.file is None and source.name in GUARDED
     guarded: list[Problem] = []
-    not_checked = {}
+    not_checked = {f"any benchmark ({len(study)} of {len(asked)} problems)": FOR_STUDY} if study else {}
     for benchmark in dict.fromkeys([*GUARDED, *files]):
         if benchmark not in files and not from_hub:
             not_checked[benchmark] = f"no file was given (--decontaminate {benchmark}=FILE)."
@@ -105,7 +119,7 @@ def make_guard(asked: Sequence[Problem], source: Source, options: Sequence[str])
             if benchmark in files:
                 raise
             not_checked[benchmark] = str(error)
-    return Guard(guarded, not_checked)
+    return Guard(guarded, not_checked, frozenset(problem.id for problem in study))
 
 
 def _files(options: Sequence[str]) -> dict[str, Path]:
