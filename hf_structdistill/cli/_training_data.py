@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 LAYOUTS = ({"prompt", "completion"}, {"messages"}, {"conversations"}, {"input_ids"})
 """What SFTTrainer can read, besides a column of text."""
 
+TRACES = {"messages", "teacher", "recipe", "status"}
+"""Columns of the config `traces`: what a teacher was asked, beside a verdict, and no answer to learn."""
+
 
 def read_training_set(
     name: str, config: str | None = None, split: str = "train", *, streaming: bool = False, text_field: str = "text"
@@ -22,10 +25,16 @@ def read_training_set(
     A traces folder, a data set on the Hub, or a .jsonl or .parquet file.
 
     Raises:
-        InputError: it cannot be read, has no rows, or none of the layouts that SFTTrainer reads.
+        InputError: it cannot be read, has no rows, holds traces alone, or none of the layouts that SFTTrainer reads.
     """
     dataset = _read_file(name) if os.path.isfile(name) else _read_folder_or_hub(name, config, split, streaming)
     columns = set(dataset.column_names or ())
+    if TRACES <= columns:
+        raise InputError(
+            f"The data set '{name}' has replies with verdicts (config 'traces') and no training examples; expected "
+            "the config 'sft'. If there is none, no reply to a training problem passed: trace other problems, or ask "
+            "another teacher."
+        )
     if columns and not any(needed <= columns for needed in (*LAYOUTS, {text_field})):
         raise InputError(
             f"The data set '{name}' has the columns {', '.join(sorted(columns))}; expected prompt and completion, or "

@@ -1,4 +1,4 @@
-"""`structdistill traces`: what is compared with benchmarks, which options are checked, one line for bad input."""
+"""`structdistill traces`: what is compared with benchmarks, which options are checked, what may be trained on."""
 
 import json
 import os
@@ -32,11 +32,11 @@ def write(path, *rows):
 
 
 @pytest.fixture
-def traces(monkeypatch, capsys):
-    """Run the command in this process; returns exit code, stdout, stderr."""
+def run(monkeypatch, capsys):
+    """Run the command line in this process; returns exit code, stdout, stderr."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["structdistill", "traces", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["structdistill", *map(str, arguments)])
         code = 0
         try:
             main()
@@ -72,13 +72,13 @@ def ids(folder, config):
     return sorted(parquet.read_table(file)["problem_id"].to_pylist() for file in (folder / config).iterdir())
 
 
-def test_training_problems_are_compared_whatever_test_problems_lie_beside_them(material, traces):
+def test_training_problems_are_compared_whatever_test_problems_lie_beside_them(material, run):
     common = ["--teacher", f"recorded:{material / 'replies.jsonl'}", "--workers", "1"]
     common += ["--decontaminate", f"humaneval={material / 'humaneval.jsonl'}"]
     found = {}
     for name in ("train", "mixed"):
         out = material / name
-        code, said, err = traces("--problems", material / f"{name}.jsonl", *common, "--out", out)
+        code, said, err = run("traces", "--problems", material / f"{name}.jsonl", *common, "--out", out)
         assert code == 0, err
         assert "1 problems or traces removed; compared with humaneval (test) 1" in said
         found[name] = ids(out, "sft"), sorted(sum(ids(out, "traces"), []))
@@ -86,3 +86,23 @@ def test_training_problems_are_compared_whatever_test_problems_lie_beside_them(m
     assert "any benchmark" not in (material / "train" / "README.md").read_text()
     card = (material / "mixed" / "README.md").read_text()
     assert "**Not compared with any benchmark (1 of 3 problems)**: problems of a test split" in card
+
+
+@pytest.mark.parametrize("prompt", [{}, {"prompt": "Add two numbers with add."}])
+def test_traces_without_a_passing_reply_are_not_trained_on(material, run, prompt):
+    write(material / "wrong.jsonl", {"problem_id": "u/3", "response": "```python\ndef add(a, b): pass\n```", **prompt})
+    out, wrong = material / "out", f"recorded:{material / 'wrong.jsonl'}"
+    code, said, err = run("traces", "--problems", material / "train.jsonl", "--teacher", wrong, "--out", out)
+    assert code == 0 and "0 training examples" in said, err
+    assert not (out / "sft").exists()
+    model = material / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    asked = ["train", "--dataset_name", out, "--model_name_or_path", model, "--use_cpu", "--bf16", "False"]
+    embed = ["embed", "--dataset", out, "--encoder", "fingerprint"]
+    for command in (asked, [*asked, "--dataset_streaming"], [*asked, "--dataset_config", "traces"], embed):
+        code, _, err = run(*command, *([] if command is embed else ["--output_dir", material / "student"]))
+        assert code == 2, err
+        (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+        assert f"'{out}' has replies with verdicts" in line and "sft" in line
+    assert not (material / "student").exists()
