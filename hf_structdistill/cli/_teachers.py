@@ -81,8 +81,10 @@ def _local(model: str, asking: Asking) -> Teacher:
 
 
 def _endpoint(model: str, asking: Asking, budget: Budget) -> Teacher:
-    from ..teachers.inference import InferenceTeacher
+    from ..teachers.inference import InferenceTeacher, check_address
 
+    if asking.base_url is not None:
+        check_address(asking.base_url, "--base-url")
     return InferenceTeacher(
         model,
         base_url=asking.base_url,

@@ -86,7 +86,7 @@ def evaluate(
     _check_sources(model, samples, rescore, endpoint)
     _check_generation(prompt_format, num_samples, temperature)
     if endpoint:
-        _check_endpoint(prompt_format, load_in_4bit, with_bits)
+        _check_endpoint(endpoint, prompt_format, load_in_4bit, with_bits)
     problems = load_benchmark(benchmark, problems_file, split, limit)
     folder = make_folder(out)
     settings: dict[str, Any] = {}
@@ -123,7 +123,10 @@ def _check_generation(prompt_format: str, num_samples: int, temperature: float) 
         )
 
 
-def _check_endpoint(prompt_format: str, load_in_4bit: bool, with_bits: bool) -> None:
+def _check_endpoint(endpoint: str, prompt_format: str, load_in_4bit: bool, with_bits: bool) -> None:
+    from ..teachers.inference import check_address
+
+    check_address(endpoint, "--endpoint")
     if prompt_format == "plain" or load_in_4bit or with_bits:
         raise InputError(
             "An --endpoint takes chat messages and gives text: drop --prompt-format, --load-in-4bit, --bits-per-byte."

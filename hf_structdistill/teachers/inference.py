@@ -26,6 +26,8 @@ from .trace import Trace
 if TYPE_CHECKING:
     from huggingface_hub import AsyncInferenceClient
 
+    from .transport import PooledInferenceClient
+
 OVERLOADED = (429, 503)
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504)
 LONGEST_WAIT = 120.0  # seconds, also where an endpoint asks for more
@@ -66,7 +68,8 @@ class InferenceTeacher:
             once there are a thousand requests for each. Under a limited budget it is one.
 
     Raises:
-        InputError: unknown recipe; on asking: the endpoint does not know the model, or refuses the token.
+        InputError: unknown recipe, an address without http:// or https://; on asking: no token, no such provider, the
+            endpoint does not know the model, or refuses the token.
     """
 
     def __init__(
@@ -90,6 +93,8 @@ class InferenceTeacher:
         budget: Budget | None = None,
         processes: int | None = None,
     ) -> None:
+        if base_url is not None:
+            check_address(base_url, "base_url")
         self.model, self.base_url, self.provider, self._token = model, base_url, provider, token
         self.book = RecipeBook(
             model, revision, tuple(recipes), recipe_folder, tuple(temperatures), top_p, max_tokens, seed
@@ -192,7 +197,7 @@ class InferenceTeacher:
             if broken:
                 broken[0].result()  # raises
 
-    async def _answer(self, client: AsyncInferenceClient, limit: AdaptiveLimit, request: Request) -> Reply:
+    async def _answer(self, client: PooledInferenceClient, limit: AdaptiveLimit, request: Request) -> Reply:
         most = self.most_tokens(request)
         trouble = _Trouble("never sent", again=True)
         for attempt in range(self.retries + 1):
@@ -206,7 +211,7 @@ class InferenceTeacher:
                 self.budget.spend(reply)
                 return reply
             except Exception as error:
-                trouble = _trouble(error)
+                trouble = _trouble(error, prepared=client.prepared)
                 overloaded, retry_after = trouble.overloaded, trouble.retry_after
             finally:
                 self.budget.free(*most)
@@ -255,6 +260,14 @@ class InferenceTeacher:
         )
 
 
+def check_address(url: str, option: str) -> None:
+    """Refuse an address without a scheme, which the client would take for the name of a model."""
+    if not url.startswith(("http://", "https://")):
+        raise InputError(
+            f"Expected {option} to begin with http:// or https://, e.g. http://localhost:8000/v1; found '{url}'."
+        )
+
+
 def _thoughts(message: Any) -> str | None:
     """The reasoning that some servers send beside the content, under either name."""
     return message.get("reasoning_content") or message.get("reasoning")
@@ -265,8 +278,12 @@ async def _until(stop: threading.Event) -> None:
         await asyncio.sleep(0.1)
 
 
-def _trouble(error: Exception) -> _Trouble:
-    """What an exception of a call means. Exceptions that no endpoint can cause are raised again."""
+def _trouble(error: Exception, *, prepared: bool) -> _Trouble:
+    """What an exception of a call means. Exceptions that no endpoint can cause are raised again.
+
+    Args:
+        prepared: the client has prepared a request, this or another one: it has nothing against its settings.
+    """
     from huggingface_hub.errors import HTTPError
 
     response = getattr(error, "response", None)
@@ -278,7 +295,9 @@ def _trouble(error: Exception) -> _Trouble:
         return _Trouble("malformed JSON from the endpoint", again=True)
     if isinstance(error, (HTTPError, OSError, TimeoutError)):
         return _Trouble(f"{type(error).__name__}: {error}".strip(": "), again=True)
-    if isinstance(error, (ValueError, TypeError, KeyError, AttributeError)):
+    if isinstance(error, ValueError) and not prepared:
+        return _Trouble(f"The model cannot be asked: {' '.join(str(error).split())}", again=False, fatal=True)
+    if isinstance(error, (ValueError, TypeError, KeyError, AttributeError)) and prepared:
         # what the client's parser makes of a reply in another form
         return _Trouble(f"a reply in another form: {error}", again=True)
     raise error

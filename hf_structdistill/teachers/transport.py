@@ -24,9 +24,15 @@ class PooledInferenceClient(AsyncInferenceClient):
 
     Behind a proxy, or after `huggingface_hub.set_async_client_factory`, it is the plain client: what was set up there
     (certificates, proxies) must hold here. Should huggingface_hub rename the method that is overridden, so it is too.
+
+    Attributes:
+        prepared: a request got as far as being sent: token, provider and model are such that it can be.
     """
 
+    prepared = False
+
     async def _get_async_client(self) -> httpx2.AsyncClient:
+        self.prepared = True
         if self._async_client is None and not getproxies():
             usual = get_async_session()
             if _of_huggingface_hub(usual):

@@ -82,6 +82,15 @@ def test_requests_that_fail_for_good_are_asked_again_by_a_second_run(server, ben
     assert json.loads((out / "results.json").read_text())["models"][0]["pass@k"]["1"] == 1.0
 
 
+def test_an_address_without_a_scheme_is_one_line(benchmark_file, tmp_path):
+    out = tmp_path / "out"
+    options = ("--model", "served", "--benchmark", benchmark_file, "--out", out)
+    done = run(*options, "--endpoint", "localhost:8000/v1")
+    assert done.returncode == 2 and not out.exists()
+    assert done.stderr.startswith("error: Expected --endpoint to begin with http://"), done.stderr
+    assert done.stderr.count("\n") == 1 and "'localhost:8000/v1'" in done.stderr
+
+
 def test_a_recipe_is_asked_and_read_through_an_endpoint(server, benchmark_file, tmp_path):
     contents = {p.entry_point: {"content": f"[BEGIN]\n{p.reference}[DONE]\nNow another task."} for p in PROBLEMS}
     recipe = tmp_path / "done.jinja"

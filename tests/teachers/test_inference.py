@@ -247,6 +247,27 @@ def test_a_refused_token_ends_the_run_with_what_to_do(processes, server, tmp_pat
         run(processes, url, tmp_path / "o", 4)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "token", "words"),
+    [
+        ((), None, ["cannot be asked", "hf auth login"]),
+        (("--provider", "nosuch"), "hf_" + "Aa1" * 11, ["cannot be asked", "'nosuch'", "'auto'"]),
+        (("--base-url", "localhost:8000"), None, ["--base-url", "http://", "'localhost:8000'"]),
+    ],
+)
+def test_what_can_never_be_sent_is_not_tried_again(tmp_path, arguments, token, words):
+    common = ["--problems", "seed", "--limit", "3", "--teacher", "some/model", "--out", str(tmp_path / "o")]
+    program = [sys.executable, "-c", "from hf_structdistill.cli import main; main()", "traces", *common, *arguments]
+    environment = {key: value for key, value in os.environ.items() if key not in ("HF_HUB_OFFLINE", "HF_TOKEN")}
+    environment |= {"HF_HOME": str(tmp_path / "home"), **({"HF_TOKEN": token} if token else {})}
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: ") and all(word in last for word in words), done.stderr
+    journal = tmp_path / "o" / "journal.jsonl"
+    assert not journal.exists() or not journal.read_text()  # no request was given up for good
+
+
 def test_an_endpoint_that_is_not_there(processes, tmp_path):
     collected, _ = run(processes, "http://127.0.0.1:9/v1", tmp_path / "o", 2, retries=1)
     assert len(collected.refused) == 2 and "Connect" in collected.refused[0][1]
