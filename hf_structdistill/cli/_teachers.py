@@ -40,9 +40,18 @@ class Asking:
 
 
 def make_teachers(specs: Sequence[str], asking: Asking) -> list[Teacher]:
-    """`scripted`, `recorded:FILE`, `local:MODEL`, or the id of a model behind an endpoint; all share one budget."""
+    """`scripted`, `recorded:FILE`, `local:MODEL`, or the id of a model behind an endpoint; all share one budget.
+
+    Raises:
+        InputError: no such teacher, options that do not suit it, or a limit on the cost without prices.
+    """
     from ..teachers.limits import Budget
 
+    if asking.max_cost is not None and not (asking.price_in or asking.price_out):
+        raise InputError(
+            f"Expected --price-in or --price-out beside --max-cost {asking.max_cost:g}, found neither: without prices "
+            "nothing costs anything. Give the prices of a million tokens, or --max-tokens-total."
+        )
     budget = Budget(asking.max_tokens_total, asking.max_cost, asking.price_in, asking.price_out)
     return [_teacher(spec, asking, budget) for spec in specs]
 

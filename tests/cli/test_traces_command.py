@@ -106,3 +106,19 @@ def test_traces_without_a_passing_reply_are_not_trained_on(material, run, prompt
         (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
         assert f"'{out}' has replies with verdicts" in line and "sft" in line
     assert not (material / "student").exists()
+
+
+def refused(run, *arguments):
+    """The one line that says why, after exit code 2."""
+    code, _, err = run("traces", *arguments)
+    assert code == 2, err
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def test_a_limit_on_the_cost_needs_a_price(tmp_path, run):
+    common = ["--problems", "seed", "--limit", "2", "--teacher", "a/b", "--max-cost", "20", "--out", tmp_path / "o"]
+    common += ["--export-requests", tmp_path / "requests.jsonl"]  # nothing is asked
+    line = refused(run, *common)
+    assert "--price-in" in line and "--max-cost 20" in line and not (tmp_path / "requests.jsonl").exists()
+    assert run("traces", *common, "--price-out", "0.8")[0] == 0
