@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..problems.rows import optional
 from .base import Request
 
 SEPARATOR = "#"
@@ -31,7 +32,7 @@ def as_recorded(row: Mapping[str, Any], where: str) -> dict[str, Any] | None:
     """A reply of a batch API in the form of a recorded row; None for a request that failed there.
 
     Raises:
-        InputError: the `custom_id` is not one that `write_requests` gave.
+        InputError: the `custom_id` is not one that `write_requests` gave, or the response is no object.
     """
     parts = str(row["custom_id"]).rsplit(SEPARATOR, 2)
     if len(parts) != 3 or not parts[2].isdigit():
@@ -39,8 +40,8 @@ def as_recorded(row: Mapping[str, Any], where: str) -> dict[str, Any] | None:
             f"Expected a custom_id problem{SEPARATOR}recipe{SEPARATOR}sample in {where}, found '{row['custom_id']}'; "
             "use replies to a file made by --export-requests."
         )
-    response = row.get("response") or {}
-    body = response.get("body") or {}
+    response = optional(row, "response", dict, where) or {}
+    body = optional(response, "body", dict, f"'response' of {where}") or {}
     choices = body.get("choices") or []
     if row.get("error") or response.get("status_code", 200) != 200 or not choices:
         return None

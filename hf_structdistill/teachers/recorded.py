@@ -8,13 +8,21 @@ from typing import Any
 
 from ..errors import InputError
 from ..problems import Problem
-from ..problems.rows import read_rows, require
+from ..problems.rows import optional, read_rows, require
 from .base import Answer, Reply, Request, batches
 from .batch import as_recorded
 from .trace import Trace
 
 RECIPES = ("backward", "forward")
-
+FIELDS: dict[str, type] = {
+    "response": str,
+    "plan": str,
+    "prompt": str,
+    "reasoning_content": str,
+    "finish_reason": str,
+    "sampling": dict,
+    "usage": dict,
+}
 
 # Recordings that are known by their content: who answered, and how. See the sources of the test data.
 KNOWN_RECORDINGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -42,7 +50,7 @@ class RecordedTeacher:
         recipes: which of "backward" and "forward" to use where a row has both.
 
     Raises:
-        InputError: a missing or empty file, a row without an id or without any reply.
+        InputError: a missing or empty file, a row without an id or without any reply, a field of another type.
     """
 
     def __init__(self, path: str | Path, *, label: str | None = None, recipes: Sequence[str] = RECIPES) -> None:
@@ -65,12 +73,7 @@ class RecordedTeacher:
                 if reply is None:
                     continue
                 row = reply
-            if not isinstance(row.get("response"), str) and not isinstance(row.get("plan"), str):
-                present = ", ".join(sorted(row))
-                raise InputError(
-                    f"Expected a reply in field 'response' (or 'plan') of {where}, found the fields {present}; "
-                    "write the teacher's text there."
-                )
+            _check(row, where)
             field = "problem_id" if "problem_id" in row else "task_id"
             self._rows.setdefault(str(require(row, field, (str, int), where)), []).append(row)
 
@@ -135,4 +138,18 @@ class RecordedTeacher:
             prompt_tokens=usage.get("prompt_tokens"),
             completion_tokens=usage.get("completion_tokens"),
             finish_reason=row.get("finish_reason"),
+        )
+
+
+def _check(row: Mapping[str, Any], where: str) -> None:
+    """Refuse a row that would break later, when every verdict is made."""
+    for field, kind in FIELDS.items():
+        optional(row, field, kind, where)
+    for field in ("prompt_tokens", "completion_tokens"):
+        optional(row.get("usage") or {}, field, int, f"'usage' of {where}")
+    if row.get("response") is None and row.get("plan") is None:
+        present = ", ".join(sorted(row))
+        raise InputError(
+            f"Expected a reply in field 'response' (or 'plan') of {where}, found the fields {present}; "
+            "write the teacher's text there."
         )

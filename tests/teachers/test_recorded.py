@@ -64,7 +64,20 @@ def test_several_rows_for_one_problem_are_several_samples(tmp_path):
 
 @pytest.mark.parametrize(
     ("row", "part"),
-    [({"task_id": 1}, "'response'"), ({"response": "x"}, "'task_id'"), ({"task_id": 1, "response": 3}, "'response'")],
+    [
+        ({"task_id": 1}, "'response'"),
+        ({"response": "x"}, "'task_id'"),
+        ({"task_id": 1, "response": 3}, "'response'"),
+        ({"task_id": 1, "response": "x", "prompt": [{"role": "user", "content": "Add"}]}, "'prompt'"),
+        ({"task_id": 1, "response": "x", "plan": ["step"]}, "'plan'"),
+        ({"task_id": 1, "response": "x", "reasoning_content": ["step"]}, "'reasoning_content'"),
+        ({"task_id": 1, "response": "x", "finish_reason": 0}, "'finish_reason'"),
+        ({"task_id": 1, "response": "x", "sampling": "greedy"}, "'sampling'"),
+        ({"task_id": 1, "response": "x", "usage": 5}, "'usage'"),
+        ({"task_id": 1, "response": "x", "usage": {"completion_tokens": "12"}}, "'completion_tokens' in 'usage'"),
+        ({"custom_id": "a/1#forward#0#0", "response": "x"}, "'response'"),
+        ({"custom_id": "a/1#forward#0#0", "response": {"body": "x"}}, "'body' in 'response'"),
+    ],
 )
 def test_a_bad_row_is_named(tmp_path, row, part):
     path = write(tmp_path / "r.jsonl", [{"task_id": 601, "response": "ok"}, row])
