@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from ..training_args import StructureAwareConfig
 
+LEAST = {"learning_rate": 0, "per_device_train_batch_size": 1, "gradient_accumulation_steps": 1, "max_length": 1}
+
 
 def parse_arguments(arguments: list[str]) -> tuple[ScriptArguments, StructureAwareConfig, ModelConfig]:
     """
@@ -23,7 +25,7 @@ def parse_arguments(arguments: list[str]) -> tuple[ScriptArguments, StructureAwa
 
     Raises:
         InputError: no such recipe, an option that does not exist (with the nearest that does), a value of another
-            type, or options that do not fit together.
+            type or out of range, or options that do not fit together.
     """
     parser = _parser()
     arguments = _with_recipe(arguments, parser)
@@ -38,7 +40,21 @@ def parse_arguments(arguments: list[str]) -> tuple[ScriptArguments, StructureAwa
     for name, value in given.items():
         if not value:
             raise InputError(f"--{name} is missing: give it on the command line or in the --config file.")
+    _check_values(config)
     return script, config, model
+
+
+def _check_values(config: StructureAwareConfig) -> None:
+    """What would end in a traceback in the middle of training."""
+    for name, least in LEAST.items():
+        value = getattr(config, name)
+        if value is not None and not value >= least:
+            raise InputError(f"--{name} must be at least {least}; found {value}.")
+    if config.eval_strategy != "no":
+        raise InputError(
+            f"--eval_strategy {config.eval_strategy.value} needs an evaluation set, and this command takes none; drop "
+            "it, and measure the student with `structdistill evaluate`."
+        )
 
 
 def _parser() -> Any:

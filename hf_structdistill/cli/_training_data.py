@@ -52,27 +52,36 @@ def _read_file(path: str) -> Dataset:
     kind = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}.get(os.path.splitext(path)[1])
     if kind is None:
         raise InputError(f"'{path}' is not a .jsonl, .json or .parquet file; convert it, or give a folder.")
-    if os.path.getsize(path) == 0:
+    if _is_blank(path):
         raise InputError(f"'{path}' is empty; expected rows with prompt and completion.")
     try:
         return load_dataset(kind, data_files=path, split="train")
-    except DatasetGenerationError as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise InputError(f"'{path}' could not be read as {kind}: {reason}") from error
+    except (DatasetGenerationError, ValueError) as error:  # pyarrow.ArrowInvalid is a ValueError
+        raise InputError(f"'{path}' could not be read as {kind}: {_reason(error)}") from error
+
+
+def _is_blank(path: str) -> bool:
+    with open(path, "rb") as file:
+        return not any(line.strip() for line in file)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what is behind an error."""
+    return str(error.__cause__ or error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _read_folder_or_hub(name: str, config: str | None, split: str, streaming: bool) -> Dataset:
     from datasets import load_dataset
+    from datasets.exceptions import DatasetGenerationError
 
     if config is None and os.path.isdir(os.path.join(name, "sft")):
         config = "sft"  # the folder that `structdistill traces` writes
     try:
         return load_dataset(name, name=config, split=split, streaming=streaming)
-    except (FileNotFoundError, ValueError, ConnectionError) as error:
-        reason = str(error).splitlines()[0]
+    except (FileNotFoundError, ValueError, ConnectionError, DatasetGenerationError) as error:
         raise InputError(
-            f"The data set '{name}' could not be loaded ({reason}). Expected a folder written by `structdistill "
-            "traces`, a .jsonl or .parquet file, or the id of a data set on the Hub."
+            f"The data set '{name}' could not be loaded ({_reason(error)}). Expected a folder written by "
+            "`structdistill traces`, a .jsonl or .parquet file, or the id of a data set on the Hub."
         ) from error
 
 

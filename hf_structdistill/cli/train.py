@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,9 +11,13 @@ import typer
 from ..errors import InputError
 
 if TYPE_CHECKING:
+    from transformers import Trainer
     from trl import ModelConfig, ScriptArguments
 
     from ..training_args import StructureAwareConfig
+
+CHECKING = ("transformers", "trl", "peft")
+"""Libraries that check model, data and options: an error that one of them raises is about what it was given."""
 
 HELP = """Train a student with StructureAwareTrainer.
 
@@ -52,12 +57,11 @@ def train(
 def run_training(script: ScriptArguments, config: StructureAwareConfig, model: ModelConfig, dataset: Any) -> None:
     """Train, continue from the last checkpoint where there is one, and save the student into `output_dir`."""
     from transformers.trainer_utils import get_last_checkpoint
-    from trl import get_peft_config, get_quantization_config
 
     from ..evaluation.folder import make_folder
-    from ..trainer import StructureAwareTrainer
+    from ..evaluation.generate import check_model_folder
 
-    _check_model(model.model_name_or_path)
+    check_model_folder(model.model_name_or_path)
     make_folder(config.output_dir, "--output_dir")
     config.model_init_kwargs = {
         "revision": model.model_revision,
@@ -68,14 +72,9 @@ def run_training(script: ScriptArguments, config: StructureAwareConfig, model: M
     _use_bank(config, script.dataset_name)
     checkpoint = config.resume_from_checkpoint or get_last_checkpoint(config.output_dir)
     if checkpoint:
+        _check_checkpoint(checkpoint)
         typer.echo(f"Continuing from {checkpoint}; remove the folder to start afresh.")
-    trainer = StructureAwareTrainer(
-        model=model.model_name_or_path,
-        args=config,
-        train_dataset=dataset,
-        quantization_config=get_quantization_config(model),
-        peft_config=get_peft_config(model),
-    )
+    trainer = _make_trainer(config, model, dataset)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model(config.output_dir)
     on_hub = None if os.path.exists(script.dataset_name) else script.dataset_name
@@ -83,6 +82,28 @@ def run_training(script: ScriptArguments, config: StructureAwareConfig, model: M
     typer.echo(f"The student is in {config.output_dir}.")
     if config.push_to_hub:
         trainer.push_to_hub(dataset_name=on_hub)
+
+
+def _make_trainer(config: StructureAwareConfig, model: ModelConfig, dataset: Any) -> Trainer:
+    """The trainer, or in one line what the libraries have against model, data or options; other errors are defects."""
+    from trl import get_peft_config, get_quantization_config
+
+    from ..trainer import StructureAwareTrainer
+
+    try:
+        return StructureAwareTrainer(
+            model=model.model_name_or_path,
+            args=config,
+            train_dataset=dataset,
+            quantization_config=get_quantization_config(model),
+            peft_config=get_peft_config(model),
+        )
+    except (OSError, ValueError) as error:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in CHECKING:
+            raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"'{model.model_name_or_path}' cannot be trained with these options: {reason}") from error
 
 
 def _use_bank(config: StructureAwareConfig, dataset_name: str) -> None:
@@ -96,7 +117,9 @@ def _use_bank(config: StructureAwareConfig, dataset_name: str) -> None:
         config.alignment_bank = str(found)
 
 
-def _check_model(name: str) -> None:
-    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
-    if looks_local and not os.path.isdir(os.path.expanduser(name)):
-        raise InputError(f"The model folder '{name}' does not exist; expected a folder with config.json, or a Hub id.")
+def _check_checkpoint(folder: str) -> None:
+    if not os.path.isfile(os.path.join(folder, "trainer_state.json")):
+        raise InputError(
+            f"'{folder}' is no checkpoint (it has no trainer_state.json); expected a checkpoint-… folder. Without "
+            "--resume_from_checkpoint training continues from the last one in --output_dir."
+        )

@@ -23,6 +23,14 @@ def material(tmp_path_factory):
     (folder / "prose.jsonl").write_text("\n".join(prose) + "\n")
     (folder / "empty.jsonl").write_text("")
     (folder / "broken.jsonl").write_text('{"prompt": "a", "completion": "b"}\n{"prompt": \n')
+    (folder / "blank.jsonl").write_text("\n\n")
+    (folder / "bad.parquet").write_text("no Parquet")
+    chat = [{"role": "user", "content": "Add."}, {"role": "assistant", "content": "```python\nx = 1\n```"}]
+    (folder / "chat.jsonl").write_text(json.dumps({"messages": chat}) + "\n")
+    for name in ("nothing", "damaged", "odd"):
+        (folder / name).mkdir()
+    (folder / "damaged" / "train.jsonl").write_text('{"prompt": "a", "completion": "b"}\n{"prompt": \n')
+    (folder / "odd" / "config.json").write_text("{}")
     (folder / "columns.jsonl").write_text('{"question": "a", "answer": "b"}\n')
     recipe = tiny.settings(folder / "unused") | {
         "model_name_or_path": str(folder / "base"),
@@ -82,6 +90,17 @@ def test_recipe_with_override_then_continue(material, tmp_path, monkeypatch, cap
         (["--config", "{recipe}", "--dataflow_coef", "-1"], ["dataflow_coef", ">= 0", "-1"]),
         (["--config", "{recipe}", "--structure_weight", "1", "--loss_type", "dft"], ["dft", "nll"]),
         (["--dataset_name", "{folder}/traces.jsonl", "--use_cpu", "--bf16", "False"], ["model_name_or_path"]),
+        (["--config", "{recipe}", "--model_name_or_path", "nosuch/model"], ["nosuch/model", "couldn't"]),
+        (["--config", "{recipe}", "--model_name_or_path", "{folder}/nothing"], ["/nothing'", "config.json"]),
+        (["--config", "{recipe}", "--model_name_or_path", "{folder}/odd"], ["/odd'", "Unrecognized model"]),
+        (["--config", "{recipe}", "--dataset_name", "{folder}/blank.jsonl"], ["blank.jsonl", "empty"]),
+        (["--config", "{recipe}", "--dataset_name", "{folder}/bad.parquet"], ["bad.parquet", "magic bytes"]),
+        (["--config", "{recipe}", "--dataset_name", "{folder}/damaged"], ["/damaged'", "JSON"]),
+        (["--config", "{recipe}", "--dataset_name", "{folder}/chat.jsonl"], ["chat_template is not set"]),
+        (["--config", "{recipe}", "--resume_from_checkpoint", "{folder}/nothing"], ["/nothing'", "checkpoint-"]),
+        (["--config", "{recipe}", "--resume_from_checkpoint", "nowhere"], ["'nowhere'", "checkpoint-"]),
+        (["--config", "{recipe}", "--use_peft", "--lora_target_modules", "nosuch"], ["Target modules nosuch"]),
+        (["--config", "{recipe}", "--attn_implementation", "nosuch"], ["nosuch", "eager"]),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(material, tmp_path, monkeypatch, capsys, arguments, expected):

@@ -94,6 +94,11 @@ def test_environment_of_a_recipe(recipe, monkeypatch):
         ("a: [", [], ["not YAML", "recipe.yaml"]),
         ("alignment_coef: -1", [], ["alignment_coef", ">= 0"]),
         ("", ["--config"], ["--config needs"]),
+        ("learning_rate: -1", [], ["--learning_rate", "at least 0", "-1"]),
+        ("", ["--per_device_train_batch_size", "0"], ["--per_device_train_batch_size", "at least 1", "0"]),
+        ("gradient_accumulation_steps: 0", [], ["--gradient_accumulation_steps", "at least 1", "0"]),
+        ("max_length: 0", [], ["--max_length", "at least 1", "0"]),
+        ("eval_strategy: steps", [], ["--eval_strategy steps", "structdistill evaluate"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_line(recipe, text, arguments, words):
