@@ -53,7 +53,17 @@ def make_teachers(specs: Sequence[str], asking: Asking) -> list[Teacher]:
             "nothing costs anything. Give the prices of a million tokens, or --max-tokens-total."
         )
     budget = Budget(asking.max_tokens_total, asking.max_cost, asking.price_in, asking.price_out)
+    _check_recipes(asking.recipes)
     return [_teacher(spec, asking, budget) for spec in specs]
+
+
+def _check_recipes(recipes: Sequence[str]) -> None:
+    """Refuse an unknown name also where only teachers are asked that have no recipes."""
+    from ..teachers.recipes import ASKED
+
+    unknown = [recipe for recipe in recipes if recipe not in ASKED]
+    if unknown:
+        raise InputError(f"Expected --recipes out of {', '.join(ASKED)}, found '{', '.join(unknown)}'.")
 
 
 def _teacher(spec: str, asking: Asking, budget: Budget) -> Teacher:
@@ -65,6 +75,8 @@ def _teacher(spec: str, asking: Asking, budget: Budget) -> Teacher:
         return ScriptedTeacher()
     if kind == "recorded" and rest:
         given = tuple(recipe for recipe in asking.recipes if recipe != "repair")  # nobody is there to ask again
+        if asking.recipes and not given:
+            raise InputError(f"Expected --recipes forward or backward for '{spec}', found repair; nobody is asked.")
         return RecordedTeacher(rest, recipes=given if asking.recipes else RECIPES)
     if kind == "local" and rest:
         return _local(rest, asking)

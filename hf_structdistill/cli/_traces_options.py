@@ -26,7 +26,7 @@ Split = Annotated[
     str | None, typer.Option(help="Official split; the training split by default.", rich_help_panel=_PROBLEMS)
 ]
 Revision = Annotated[str | None, typer.Option(help="Revision of the benchmark on the Hub.", rich_help_panel=_PROBLEMS)]
-Limit = Annotated[int | None, typer.Option(help="At most this many problems.", rich_help_panel=_PROBLEMS)]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most this many problems.", rich_help_panel=_PROBLEMS)]
 Decontaminate = Annotated[
     list[str] | None,
     typer.Option(
@@ -59,18 +59,23 @@ TeacherRevision = Annotated[
     str | None, typer.Option(help="Commit of the model, where known.", rich_help_panel=_TEACHERS)
 ]
 Temperatures = Annotated[
-    list[float] | None, typer.Option(help="One sample for each. Repeatable.", rich_help_panel=_TEACHERS)
+    list[float] | None, typer.Option(min=0.0, help="One sample for each. Repeatable.", rich_help_panel=_TEACHERS)
 ]
-MaxNewTokens = Annotated[int, typer.Option(help="Of one reply.", rich_help_panel=_TEACHERS)]
+MaxNewTokens = Annotated[int, typer.Option(min=1, help="Of one reply.", rich_help_panel=_TEACHERS)]
 Seed = Annotated[int, typer.Option(help="Of the first sample.", rich_help_panel=_TEACHERS)]
-Concurrency = Annotated[int, typer.Option(help="Requests in flight at most.", rich_help_panel=_TEACHERS)]
+Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight at most.", rich_help_panel=_TEACHERS)]
 
-MaxTokensTotal = Annotated[int | None, typer.Option(help="Stop before more tokens are used.", rich_help_panel=_BUDGET)]
-MaxCost = Annotated[
-    float | None, typer.Option(help="Stop before more is spent, at --price-in/--price-out.", rich_help_panel=_BUDGET)
+MaxTokensTotal = Annotated[
+    int | None, typer.Option(min=1, help="Stop before more tokens are used.", rich_help_panel=_BUDGET)
 ]
-PriceIn = Annotated[float, typer.Option(help="Price of a million prompt tokens.", rich_help_panel=_BUDGET)]
-PriceOut = Annotated[float, typer.Option(help="Price of a million completion tokens.", rich_help_panel=_BUDGET)]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="Stop before more is spent, at --price-in/--price-out.", rich_help_panel=_BUDGET),
+]
+PriceIn = Annotated[float, typer.Option(min=0.0, help="Price of a million prompt tokens.", rich_help_panel=_BUDGET)]
+PriceOut = Annotated[
+    float, typer.Option(min=0.0, help="Price of a million completion tokens.", rich_help_panel=_BUDGET)
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before spending.", rich_help_panel=_BUDGET)]
 
 Out = Annotated[Path, typer.Option(help="Folder of the data set and of the journal.", rich_help_panel=_RUN)]
@@ -87,4 +92,4 @@ Merge = Annotated[
     list[Path] | None,
     typer.Option(help="Folder of a shard: take its replies and verdicts. Repeatable.", rich_help_panel=_RUN),
 ]
-Workers = Annotated[int | None, typer.Option(help="Processes of the sandbox.", rich_help_panel=_RUN)]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes of the sandbox.", rich_help_panel=_RUN)]

@@ -48,7 +48,7 @@ def read_rows(path: str | Path) -> RowSet:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"Expected a file of problems at '{path}', found none; check the path.")
+        raise InputError(f"Expected a file at '{path}', found none; check the path.")
     if path.suffix == ".parquet":
         rows = _parquet(path)
     elif path.suffix in (".jsonl", ".json", ".gz"):

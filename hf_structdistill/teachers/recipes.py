@@ -35,7 +35,7 @@ class RecipeBook:
         max_tokens: of a completion.
 
     Raises:
-        InputError: no recipe, or an unknown one.
+        InputError: no recipe, an unknown one, or a folder without any of their templates.
     """
 
     teacher: str
@@ -51,6 +51,12 @@ class RecipeBook:
         unknown = [recipe for recipe in self.recipes if recipe not in ASKED]
         if unknown or not self.recipes:
             raise InputError(f"Expected recipes out of {', '.join(ASKED)}, found '{', '.join(unknown)}'.")
+        files = [f"{recipe}.jinja" for recipe in self.recipes]
+        if self.folder is not None and not any(Path(self.folder, file).is_file() for file in files):
+            raise InputError(
+                f"Expected {' or '.join(files)} in the folder of recipes '{self.folder}', found none; check the path, "
+                "or leave the folder out."
+            )
 
     def requests(self, problem: Problem) -> list[Request]:
         """What is asked before anything is known."""

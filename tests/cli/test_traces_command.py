@@ -122,3 +122,55 @@ def test_a_limit_on_the_cost_needs_a_price(tmp_path, run):
     line = refused(run, *common)
     assert "--price-in" in line and "--max-cost 20" in line and not (tmp_path / "requests.jsonl").exists()
     assert run("traces", *common, "--price-out", "0.8")[0] == 0
+
+
+def test_templates_of_a_folder_are_used_or_refused(tmp_path, run):
+    requests = tmp_path / "requests.jsonl"
+    common = ["--problems", "seed", "--limit", "1", "--teacher", "a/b", "--out", tmp_path / "o"]
+    common += ["--export-requests", requests]
+    (tmp_path / "own").mkdir()
+    for folder in ("nowhere", "own"):
+        line = refused(run, *common, "--recipe-folder", tmp_path / folder)
+        assert "forward.jinja" in line and str(tmp_path / folder) in line and not requests.exists()
+    (tmp_path / "own" / "forward.jinja").write_text("Solve: {{ problem.prompt }}")
+    assert run("traces", *common, "--recipe-folder", tmp_path / "own", "--recipes", "forward,backward")[0] == 0
+    prompts = [json.loads(line)["body"]["messages"][0]["content"] for line in requests.read_text().splitlines()]
+    assert [prompt.startswith("Solve: ") for prompt in prompts] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["scripted", "--recipes", "forwrd"], ["--recipes", "'forwrd'", "forward, backward, repair"]),
+        (["recorded:{folder}/replies.jsonl", "--recipes", "repair"], ["replies.jsonl", "forward or backward"]),
+        (["recorded:{folder}/none.jsonl"], ["Expected a file at", "none.jsonl"]),
+    ],
+)
+def test_recipes_and_recordings_that_do_not_exist(material, run, arguments, words):
+    given = [argument.format(folder=material) for argument in arguments]
+    line = refused(run, "--problems", "seed", "--limit", "1", "--out", material / "o", "--teacher", *given)
+    assert all(word in line for word in words), line
+    assert not (material / "o").exists()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--max-new-tokens=-5",
+        "--temperature=-1",
+        "--concurrency=0",
+        "--max-tokens-total=0",
+        "--max-cost=-1",
+        "--price-in=-1",
+        "--price-out=-1",
+        "--workers=0",
+        "--limit=0",
+    ],
+)
+def test_numbers_out_of_range(tmp_path, run, option):
+    requests = tmp_path / "requests.jsonl"
+    common = ["--problems", "seed", "--teacher", "a/b", "--out", tmp_path / "o", "--export-requests", requests]
+    common += ["--price-in", "1"]  # a limit on the cost needs one
+    code, _, err = run("traces", *common, option)
+    assert code == 2 and option.partition("=")[0] in err and "Traceback" not in err
+    assert not requests.exists()
