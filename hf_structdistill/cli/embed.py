@@ -37,6 +37,7 @@ def embed(
     the command continues where it stopped.
     """
     from ..code_encoders import load_encoder
+    from ..evaluation.folder import make_folder
     from ..structure.languages import get_language
     from ..supervision import all_solutions
     from ._training_data import bank_folder, read_training_set
@@ -49,7 +50,7 @@ def embed(
             f"No completion of '{dataset}' holds {language} code that could be found; expected a fenced block, or "
             "nothing but code."
         )
-    out = out or bank_folder(dataset)
+    out = make_folder(out or bank_folder(dataset))
     _make_bank(codes, load_encoder(encoder, revision, language, batch_size), out)
 
 

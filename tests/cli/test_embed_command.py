@@ -74,6 +74,10 @@ def test_another_encoder_makes_the_bank_again(material, run, tmp_path):
         (["--dataset", "{folder}/traces.jsonl", "--encoder", "{folder}/none"], ["{folder}/none", "codebert-base"]),
         (["--dataset", "{folder}/traces.jsonl", "--encoder", "fingerprint", "--revision", "main"], ["no revisions"]),
         (["--dataset", "{folder}/traces.jsonl", "--language", "cobol"], ["cobol", "python"]),
+        (
+            ["--dataset", "{folder}/traces.jsonl", "--encoder", "fingerprint", "--out", "{folder}/prose.jsonl"],
+            ["{folder}/prose.jsonl", "--out"],
+        ),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(material, run, arguments, expected):

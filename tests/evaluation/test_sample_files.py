@@ -49,6 +49,16 @@ def test_what_is_no_samples_file_is_named(text, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_damaged_gzip_is_named(tmp_path):
+    path = write(tmp_path / "samples.jsonl.gz", [{"task_id": p.id, "solution": p.reference} for p in PROBLEMS])
+    packed = bytearray(path.read_bytes())
+    packed[10] ^= 0xFF  # the first byte behind the header
+    for content in (packed, packed[:-9]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="samples.jsonl.gz' could not be read"):
+            read_samples(path, PROBLEMS)
+
+
 def test_evalplus_solutions_are_programs_and_several_rows_are_samples(tmp_path):
     rows = [{"task_id": p.id, "solution": p.reference} for p in PROBLEMS]
     rows += [{"task_id": p.id, "solution": "def broken(:"} for p in PROBLEMS]

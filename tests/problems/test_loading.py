@@ -169,6 +169,11 @@ def test_bad_files_are_named(tmp_path):
     listed.write_text("[1]\n")
     gzipped = tmp_path / "not.jsonl.gz"
     gzipped.write_text("plain")
+    packed = bytearray(gzip.compress(b'{"prompt": "x"}\n' * 9))
+    cut, corrupt = tmp_path / "cut.jsonl.gz", tmp_path / "corrupt.jsonl.gz"
+    cut.write_bytes(packed[:-9])
+    packed[10] ^= 0xFF  # the first byte behind the header
+    corrupt.write_bytes(packed)
     table = tmp_path / "not.parquet"
     table.write_text("plain")
     for path, part in (
@@ -177,6 +182,8 @@ def test_bad_files_are_named(tmp_path):
         (broken, "line 2"),
         (listed, "line 1, found list"),
         (gzipped, "UTF-8"),
+        (cut, "UTF-8"),
+        (corrupt, "while decompressing"),
         (table, "Parquet"),
         (tmp_path, "found none"),
     ):
