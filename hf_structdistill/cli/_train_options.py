@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,10 @@ def parse_arguments(arguments: list[str]) -> tuple[ScriptArguments, StructureAwa
     arguments = _with_recipe(arguments, parser)
     _check_names([_name(token) for token in arguments if _is_option(token)], parser, "The option --{}")
     try:
-        script, config, model = parser.parse_args_and_config(arguments)
+        with warnings.catch_warnings():
+            # TRL's own default is under the old name
+            warnings.filterwarnings("ignore", "`gradient_checkpointing` is deprecated", FutureWarning)
+            script, config, model = parser.parse_args_and_config(arguments)
     except InputError:
         raise
     except (ValueError, TypeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 
@@ -30,7 +31,12 @@ def _register() -> None:
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 2 bad input (one line on stderr), 130 interrupted."""
+    """Run the command line. Exit codes: 0 done, 2 bad input, 130 interrupted.
+
+    Bad input is one line on stderr; an option that does not exist or parse is typer's box of several.
+    """
+    # as it is imported, bitsandbytes recommends a faster 4-bit kernel for CPUs, whether or not 4 bits are asked for
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     try:
         _register()
         app()

@@ -1,6 +1,7 @@
 """`structdistill train`: recipe and overrides, a run that continues, and one line for each kind of bad input."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -114,3 +115,18 @@ def test_bad_input_is_one_line_and_exit_code_2(material, tmp_path, monkeypatch, 
     assert len(lines) == 1, err[-2000:]
     for words in expected:
         assert words in lines[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--model_name_or_path", "base", "--dataset_name", "./nowhere", "--use_cpu", "--bf16", "False"],
+        ["embed", "--dataset", "./nowhere", "--encoder", "fingerprint"],
+    ],
+)
+def test_nothing_but_that_line_is_on_stderr(arguments):
+    """In a process of its own: libraries speak as they are imported."""
+    program = [sys.executable, "-c", "from hf_structdistill.cli import main; main()"]
+    done = subprocess.run([*program, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: The data set './nowhere'") and done.stderr.count("\n") == 1, done.stderr
