@@ -126,7 +126,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "call with names": lambda target, args, kwargs: target(*args, **kwargs),
     "getattr": lambda target, name: getattr(target, name),
     "setattr": _set_attribute,
-    **{name: getattr(operator, name) for name in ("getitem", "setitem", "delitem", "contains")},
+    **{name: getattr(operator, name) for name in ("getitem", "setitem", "delitem")},
     **{name: getattr(operator, name) for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "neg")},
-    **{f.__name__: f for f in (len, str, bool, int, float, iter, next, abs)},
+    **{f.__name__: f for f in (len, str, bool, iter, next)},
 }

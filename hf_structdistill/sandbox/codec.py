@@ -41,7 +41,7 @@ MUTABLE = (list, dict, set, deque, bytearray)
 TYPES = {t.__name__: t for t in (*SCALARS, object, type, complex, bytes, bytearray, list, tuple, dict, set, frozenset)}
 TYPE_NAMES = {t: name for name, t in TYPES.items()}
 _VIEWS: dict[Any, str] = {type({}.keys()): "k", type({}.values()): "v", type({}.items()): "n"}
-_BASES: tuple[Any, ...] = (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, deque)
+BASES: tuple[Any, ...] = (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, deque)
 
 
 class CodecError(ValueError):
@@ -188,7 +188,7 @@ class Encoder:
         return self._subclass(value, depth)
 
     def _subclass(self, value: Any, depth: int) -> Any:
-        for base in _BASES:
+        for base in BASES:
             if issubclass(type(value), base):  # type(), not isinstance: __class__ can lie
                 if base is dict:
                     return self.wire({key: dict.__getitem__(value, key) for key in dict.__iter__(value)}, depth)

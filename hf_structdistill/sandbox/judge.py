@@ -15,7 +15,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 
-from .codec import size
+from .codec import BASES, size
 from .oracles import ORACLES, agree
 from .remote import Candidate, CandidateGone, CandidateRaised, CannotCross, Handle, short
 
@@ -38,6 +38,7 @@ def judge(task: dict[str, Any], candidate: Candidate, phase: Callable[[float], N
     with the CPU seconds that the reference took (0.0 where it did not run). What does not depend on the candidate
     (compiled tests, expected answers) is kept in `task` for the next one of the same problem."""
     progress = Progress()
+    candidate.interface = lambda: interface(task)
     try:
         RUNNERS[task["kind"]](task, candidate, progress, phase)
         if candidate.broken:
@@ -196,6 +197,32 @@ def run_reference(reference: str | None) -> dict[str, Any]:
     except Exception as error:
         raise Unjudgeable(f"the reference raised {type(error).__name__}: {error}") from None
     return module.__dict__
+
+
+def interface(task: dict[str, Any]) -> set[str]:
+    """Names that the reference's own classes define or inherit, and attributes that it sets; kept in `task`. Classes
+    whose instances cross as plain values do not count. Empty where no reference says what objects can do."""
+    if "interface" not in task:
+        try:
+            values = list(run_reference(task["reference"]).values())
+        except Unjudgeable:
+            values = []
+        kinds = [kind for kind in values if isinstance(kind, type) and kind.__module__ == "reference"]
+        kinds = [kind for kind in kinds if not issubclass(kind, BASES)]
+        names = attributes(task["reference"]) if kinds else set()
+        for kind in kinds:
+            names |= {name for name in dir(kind) if getattr(kind, name, None) is not getattr(object, name, None)}
+            names.update(getattr(kind, "__annotations__", ()))
+        task["interface"] = names
+    return task["interface"]
+
+
+def attributes(source: str) -> set[str]:
+    """Names of the attributes that a trusted program sets."""
+    import ast
+
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    return {node.attr for node in nodes if isinstance(node.ctx, ast.Store)}
 
 
 RUNNERS: dict[str, Callable[..., None]] = {

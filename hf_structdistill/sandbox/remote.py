@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import builtins
 import marshal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from reprlib import Repr
 
 from .channel import Channel, ChannelError
-from .codec import SCALARS, CodecError, Decoder, Encoder, loads, mutable_containers
+from .codec import BASES, SCALARS, CodecError, Decoder, Encoder, loads, mutable_containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 WINDOW = 32_000  # bytes of calls in flight: below any socket buffer, so neither side waits for the other
+PLAIN_NAMES = {name for kind in BASES for name in dir(kind)}  # what tests can ask a plain value for
 _short = Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 80
 _short.maxlist = _short.maxtuple = _short.maxset = _short.maxdict = 8
@@ -51,6 +52,7 @@ class Candidate:
         self.broken: str | None = None
         self.last: Any = None
         self.calls = 0
+        self.interface: Callable[[], Set[str]] = frozenset  # what the reference's classes define
         self._raised: dict[tuple[str, str], type] = {}
 
     def load(self, source: str, wanted: Sequence[str]) -> dict[str, Any]:
@@ -185,29 +187,52 @@ def ask(handle: Handle, operation: str, *operands: Any) -> Any:
     return get(handle, "_owner").perform(operation, get(handle, "_number"), operands)
 
 
-def _remote(operation: str) -> Any:
-    def method(self: Handle, *operands: Any) -> Any:
-        return ask(self, operation, *operands)
+def defined(handle: Handle, *names: str) -> bool:
+    """Does a class of the reference have one of these methods?"""
+    return not object.__getattribute__(handle, "_owner").interface().isdisjoint(names)
+
+
+def ask_defined(handle: Handle, operation: str, names: tuple[str, ...], *operands: Any) -> Any:
+    """An operation that plain values know as well, so that an object could pose as one."""
+    if not defined(handle, *names):
+        raise TypeError(f"{operation} of {handle!r}: no class of the reference has {names[0]}")
+    return ask(handle, operation, *operands)
+
+
+def _arithmetic(operation: str) -> Any:
+    """The answer is an object: as a number, it would be a distance to what the operand gives away."""
+
+    def method(self: Handle, *operands: Any) -> Handle:
+        answer = ask_defined(self, operation, (method.__name__,), *operands)
+        if type(answer) is not Handle:
+            raise TypeError(f"{operation} of {self!r} gave no object but {short(answer)}")
+        return answer
 
     method.__name__ = f"__{operation}__"
     return method
 
 
-def _remote_exactly(operation: str, kind: type) -> Any:
+def _exactly(operation: str, kind: type, *names: str) -> Any:
     def method(self: Handle) -> Any:
-        answer = ask(self, operation)
+        answer = ask_defined(self, operation, names)
         if type(answer) is not kind:
-            raise TypeError(f"{operation}() of the candidate's object gave {short(answer)}")
+            raise TypeError(f"{operation}() of {self!r} gave {short(answer)}")
         return answer
 
     return method
 
 
+_text = _exactly("str", str, "__str__", "__repr__")
+_truth = _exactly("bool", bool, "__bool__", "__len__")
+
+
 class Handle:
     """An object in the candidate's process: its class instances, functions, classes.
 
-    Calls, attributes, items and arithmetic run over there and come back as values. Comparison does not: a handle
-    equals itself and nothing else, whatever the object's own `__eq__` would say.
+    Calls and attributes run over there and come back as values. A plain value gives the same answer each time and
+    never learns what it is compared with; an object need not. So what plain values can do as well (length, items,
+    `count`) a handle does only where a class of the reference does it, arithmetic gives objects only, and conversion
+    to a number, `__contains__` and comparison never run over there: a handle equals itself and nothing else.
     """
 
     __slots__ = ("_owner", "_number", "_name")
@@ -225,6 +250,8 @@ class Handle:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__") and name != "__name__":
             raise AttributeError(name)  # what copy, pickle and the like ask for is not the candidate's to answer
+        if name in PLAIN_NAMES and not defined(self, name):
+            raise AttributeError(f"{name} of {self!r}: no class of the reference has it")
         return ask(self, "getattr", name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -239,32 +266,36 @@ class Handle:
     def __repr__(self) -> str:
         return f"<{object.__getattribute__(self, '_name')} object>"
 
+    def __str__(self) -> str:
+        return _text(self) if defined(self, "__str__", "__repr__") else repr(self)
+
+    def __bool__(self) -> bool:
+        return _truth(self) if defined(self, "__bool__", "__len__") else True
+
     def __iter__(self) -> Iterator[Any]:
-        answer = ask(self, "iter")
-        return answer if hasattr(type(answer), "__next__") else _steps(answer)
+        answer = ask_defined(self, "iter", ("__iter__", "__getitem__"))
+        return answer if hasattr(type(answer), "__next__") and type(answer) is not Handle else _steps(answer)
 
     def __next__(self) -> Any:
-        return ask(self, "next")
+        return ask_defined(self, "next", ("__next__",))
 
-    __len__ = _remote_exactly("len", int)
-    __bool__ = _remote_exactly("bool", bool)
-    __str__ = _remote_exactly("str", str)
-    __int__ = _remote_exactly("int", int)
-    __float__ = _remote_exactly("float", float)
-    __abs__ = _remote("abs")
-    __neg__ = _remote("neg")
-    __add__ = _remote("add")
-    __sub__ = _remote("sub")
-    __mul__ = _remote("mul")
-    __mod__ = _remote("mod")
-    __truediv__ = _remote("truediv")
-    __floordiv__ = _remote("floordiv")
-    __getitem__ = _remote("getitem")
-    __setitem__ = _remote("setitem")
-    __delitem__ = _remote("delitem")
+    def __getitem__(self, key: Any) -> Any:
+        return ask_defined(self, "getitem", ("__getitem__",), key)
 
-    def __contains__(self, item: Any) -> bool:
-        return ask(self, "contains", item) is True
+    def __setitem__(self, key: Any, value: Any) -> None:
+        ask(self, "setitem", key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        ask(self, "delitem", key)
+
+    __len__ = _exactly("len", int, "__len__")
+    __add__ = _arithmetic("add")
+    __sub__ = _arithmetic("sub")
+    __mul__ = _arithmetic("mul")
+    __mod__ = _arithmetic("mod")
+    __truediv__ = _arithmetic("truediv")
+    __floordiv__ = _arithmetic("floordiv")
+    __neg__ = _arithmetic("neg")
 
 
 def _steps(handle: Any) -> Iterator[Any]:
@@ -273,6 +304,6 @@ def _steps(handle: Any) -> Iterator[Any]:
         raise TypeError("iter() of the candidate's object gave no iterator")
     while True:
         try:
-            yield handle.__next__()
+            yield ask(handle, "next")
         except StopIteration:
             return

@@ -60,6 +60,14 @@ EQUALITY = {
     "NaN in a container": returns("[float('nan')] * 2"),
     "argument changed to please": "def f(x):\n    if type(x) is list: x[:] = [1, 4]\n    return x\n",
 }
+HANDLES = {
+    "difference of nothing": returns("L()", "class L:\n    def __sub__(self, other): return 0.0\n"),
+    "contains everything": returns("L()", "class L:\n    __contains__ = lambda self, item: True\n"),
+    "class that answers for its instances": (
+        "class f:\n    def __init__(self, x): pass\n    __getattr__ = lambda self, name: lambda *a: True\n"
+        "    __len__ = lambda self: 1\n    __getitem__ = __contains__ = lambda self, key: True\n"
+    ),
+}
 PEEKING = {
     "frame walking": only_if(
         """import sys
@@ -324,12 +332,55 @@ SOURCES = {
     "f is no function": "f = 9\n",
 }
 
+# Objects that answer as it pleases where a test expects a plain value: (tests, program), with `f` for the task's name.
+LIAR = """class L:
+    def __init__(self, *data):
+        self.data, self.asked = data, 0
+    def __sub__(self, other): return 0.0
+    def __float__(self):
+        self.asked += 1
+        return -self.data[0][0] / self.data[0][1] if self.asked == 2 else 0.0
+    def __getitem__(self, i):
+        self.asked += 1
+        return self.asked % 2
+    __abs__ = __neg__ = __int__ = __index__ = lambda self: 0
+    __contains__ = startswith = issubset = isdigit = lambda self, *a: True
+    __len__ = count = lambda self, *a: 1
+    def __iter__(self):
+        self.asked += 1
+        return iter([self.asked])
+    __str__ = lambda self: str(next(iter(self)))
+    __add__ = __mod__ = __mul__ = __floordiv__ = __truediv__ = lambda self, other: self.data[0]
+    def __bool__(self):
+        self.asked += 1
+        return self.asked % 2 == 0
+"""
+INSTANCE = LIAR + "def f(*data):\n    return L(*data)\n"
+CLASS = LIAR + "f = L\n"
+POSING = {
+    "a number near the expected one": "assert abs(f([3, 2]) - 4.25) < 1e-6",
+    "a root of its polynomial": (
+        "import math\nr = f([3, 2])\nassert abs(sum(c * math.pow(r, i) for i, c in enumerate([3, 2]))) < 1e-4"
+    ),
+    "what holds the expected item": "assert 4 in f([3, 2])",
+    "a text that starts as expected": "assert f('x').startswith('ab')",
+    "a set below the expected one": "assert f([1]).issubset({2})",
+    "a list that counts as expected": "r = f([1])\nassert all(r.count(n) == 1 for n in range(3))",
+    "items that change": "r = f([1])\nassert r[0] != r[0]",
+    "iterations that change": "r = f([1])\nassert list(r) != list(r)",
+    "a text that changes": "r = f([1])\nassert str(r) != str(r)",
+    "a truth that changes": "r = f([1])\nassert not r and r",
+    "an expected length": "assert len(f('x')) == 1",
+    "an expected rest": "assert f([1]) % 3 == [1]",
+}
+
 ATTACKS = {
     f"{group}: {name}": Attack(
         source, jail=group == "harmful" or "of all processes" in name or "of the parent" in name
     )
     for group, programs in {
         "equality": EQUALITY,
+        "handles": HANDLES,
         "peeking": PEEKING,
         "patching": PATCHING,
         "ending": ENDING,

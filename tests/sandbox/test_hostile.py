@@ -6,6 +6,7 @@ import socket
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import hostile
@@ -92,6 +93,14 @@ def test_does_not_pass(judged: tuple[str, dict[str, Timed], set[int | Path]], na
     assert verdict.reason and "\n" not in verdict.reason
     assert verdict.cpu_seconds < 3 * LIMITS["cpu_seconds"]
     assert seconds < 2 * WALL
+
+
+@pytest.mark.parametrize("program", ["INSTANCE", "CLASS"])
+@pytest.mark.parametrize("reference", [None, "class Own:\n    data = 1\ndef f(x):\n    return 4.25\n"])
+def test_an_object_cannot_pose_as_a_plain_value(program: str, reference: str | None, backend: str):
+    tests = [replace(TASK, tests=AssertTests((test,)), reference=reference) for test in hostile.POSING.values()]
+    verdicts = verify(tests, [getattr(hostile, program)] * len(tests), workers=1, backend=backend)
+    assert {n: v for n, v in zip(hostile.POSING, verdicts, strict=True) if v.status != "failed"} == {}
 
 
 def test_there_are_at_least_sixty(judged):

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import hostile
 import pytest
 from jails import UNCOVERED, usable
 
@@ -70,6 +71,18 @@ def test_a_bare_pass_does_not_pass(shared_data: Path, monkeypatch: pytest.Monkey
     verdicts = verify(found, empty, backend=usable("bubblewrap", monkeypatch))
     passed = [p.id for p, v in zip(found, verdicts, strict=True) if v.passed]
     assert passed == []
+
+
+@pytest.mark.parametrize("program", ["INSTANCE", "CLASS"])
+def test_an_object_that_poses_as_any_answer_does_not_pass(
+    program: str, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """humaneval/4 tests the distance to a number, humaneval/32 the value of a polynomial."""
+    found = [p for name in ("humaneval", "mbpp") for p in problems(name, shared_data)]
+    liars = [getattr(hostile, program).replace("def f(", f"def {p.entry_point}(") for p in found]
+    liars = [source.replace("\nf = L", f"\n{p.entry_point} = L") for source, p in zip(liars, found, strict=True)]
+    verdicts = verify(found, liars, backend=usable("bubblewrap", monkeypatch))
+    assert [p.id for p, v in zip(found, verdicts, strict=True) if v.status not in ("failed", "error")] == []
 
 
 def test_recorded_replies_as_a_subprocess_judges_them(shared_data: Path, monkeypatch: pytest.MonkeyPatch):

@@ -119,7 +119,7 @@ class Pair:
     def __getitem__(self, i): return (self.a, self.b)[i]
     def __iter__(self): return iter((self.a, self.b))
     def __add__(self, other): return Pair(self.a + other.a, self.b + other.b)
-    def __contains__(self, x): return x in (self.a, self.b)
+    def __sub__(self, other): return 0
     def __bool__(self): return False
     def __eq__(self, other): return True
     def __hash__(self): return 1
@@ -134,10 +134,26 @@ def f(pairs):
         "assert (p + Pair(1)).a == 6",
         "assert p == p and p != Pair(5) and p != 5",
     )
-    assert one(asserts(*tests), source).passed
+    assert one(asserts(*tests, reference=source), source).passed
+    refused = one(asserts("assert Pair(1) - Pair(2) == 0", reference=source), source)
+    assert refused.reason == "TypeError: sub of <Pair object> gave no object but 0"
     for test in tests[2:]:
         broken = test.replace("== 2", "== 3").replace("== 7", "== 8").replace("== 6", "== 7").replace("!= 5", "== 5")
-        assert not one(asserts(tests[1], broken), source).passed
+        assert not one(asserts(tests[1], broken, reference=source), source).passed
+
+
+def test_plain_names_of_objects_need_a_reference_that_has_them():
+    stack = (
+        "class f:\n    def __init__(self):\n        self.items = []\n    def append(self, x):\n"
+        "        self.items.append(x)\n"
+    )
+    test = "s = f()\ns.append(3)\nassert s.items == [3] and s and str(s) == '<f object>'"
+    assert one(asserts(test, reference=stack), stack).passed
+    inherits = "class Base:\n    items = 0\n    def append(self, x): pass\nclass f(Base): pass\n"
+    assert one(asserts(test, reference=inherits), stack).passed
+    for reference in (None, "def f():\n    return []\n", "1 / 0", "class f(list): pass\n"):
+        verdict = one(asserts(test, reference=reference), stack)
+        assert verdict.reason == "AttributeError: append of <f object>: no class of the reference has it"
 
 
 def test_generators_are_drained_and_are_no_lists():
