@@ -11,6 +11,10 @@ class ChannelError(Exception):
     """The other side wrote what is no frame."""
 
 
+def framed(payload: bytes) -> bytes:
+    return len(payload).to_bytes(4, "big") + payload
+
+
 class Channel:
     """Both ends of the wire between judge and candidate. The fd is used raw: nothing is buffered on write."""
 
@@ -20,7 +24,7 @@ class Channel:
 
     def send(self, payload: bytes) -> None:
         """Write one frame. Raises OSError when the other side is gone."""
-        data = len(payload).to_bytes(4, "big") + payload
+        data = framed(payload)
         written = os.write(self.fd, data)
         if written < len(data):
             view = memoryview(data)[written:]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import builtins
 import marshal
+import os
 from collections.abc import Callable, Iterator, Sequence, Set
 from reprlib import Repr
 
-from .channel import Channel, ChannelError
+from .channel import Channel, ChannelError, framed
 from .codec import BASES, SCALARS, CodecError, Decoder, Encoder, loads, mutable_containers
+from .wires import MSG_DONTWAIT, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-WINDOW = 32_000  # bytes of calls in flight: below any socket buffer, so neither side waits for the other
 PLAIN_NAMES = {name for kind in BASES for name in dir(kind)}  # what tests can ask a plain value for
 _short = Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 80
@@ -76,29 +77,44 @@ class Candidate:
         return answer
 
     def call_each(self, function: Any, argument_lists: Sequence[Sequence[Any]]) -> Iterator[Any]:
-        """Call once for each argument list, several calls in flight; yields answers, raises at the first exception.
+        """Call once for each argument list, as many calls in flight as the socket takes; yields answers, raises at the
+        first exception. These calls write nothing back.
 
-        These calls write nothing back.
+        A write waits for the candidate only when no answer is due: else both sides could wait for the other to read.
         """
         if type(function) is not Handle:  # `f = set`: a built-in type is the judge's own
             yield from (function(*arguments) for arguments in argument_lists)
             return
         number = object.__getattribute__(function, "_number")
-        waiting: list[list[Any]] = []  # for each call in flight, no containers
-        flying = 0
-        for arguments in argument_lists:
-            operands = tuple(arguments)
-            try:
-                payload = marshal.dumps(("call", number, False, operands, True))
-            except ValueError:
-                payload, _ = self._tree_request("call", number, operands, False)
-            if waiting and flying + len(payload) > WINDOW:
-                yield from map(self._answer, waiting)
-                waiting, flying = [], 0
-            self._send(payload)
-            waiting.append([])
-            flying += len(payload)
-        yield from map(self._answer, waiting)
+        wire = socket(fileno=os.dup(self.channel.fd))
+        due = 0
+        try:
+            for arguments in argument_lists:
+                left = framed(self._call_request(number, tuple(arguments)))
+                while left := self._offer(wire, left, wait=not due):
+                    yield from (self._answer([]) for _ in range(due))
+                    due = 0
+                due += 1
+            yield from (self._answer([]) for _ in range(due))
+        finally:
+            wire.close()
+
+    def _call_request(self, number: int, operands: tuple[Any, ...]) -> bytes:
+        try:
+            return marshal.dumps(("call", number, False, operands, True))
+        except ValueError:
+            return self._tree_request("call", number, operands, False)[0]
+
+    def _offer(self, wire: socket, data: bytes, wait: bool) -> bytes:
+        """Write what the socket takes now, or all where it may wait; what is left."""
+        if self.broken:
+            self.gone(self.broken)
+        try:
+            return data[wire.send(data, 0 if wait else MSG_DONTWAIT) :]
+        except BlockingIOError:
+            return data
+        except OSError:
+            self.gone("the candidate's process ended")
 
     def gone(self, why: str) -> NoReturn:
         self.broken = self.broken or why

@@ -4,9 +4,28 @@ from __future__ import annotations
 
 import array
 import os
-from _socket import AF_UNIX, CMSG_LEN, SCM_RIGHTS, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, socket, socketpair
+from _socket import (
+    AF_UNIX,
+    CMSG_LEN,
+    MSG_DONTWAIT,
+    SCM_RIGHTS,
+    SOCK_SEQPACKET,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    socket,
+    socketpair,
+)
 
-__all__ = ["packet_pair", "receive_fd", "read_exactly", "send_fd", "socket", "stream_pair", "write_all"]
+__all__ = [
+    "MSG_DONTWAIT",
+    "packet_pair",
+    "receive_fd",
+    "read_exactly",
+    "send_fd",
+    "socket",
+    "stream_pair",
+    "write_all",
+]
 
 
 def packet_pair() -> tuple[socket, socket]:

@@ -253,6 +253,17 @@ def test_inputs_against_a_reference():
     assert one(third, "def f(x):\n    return x * 0.3333\n").status == "failed"
 
 
+@pytest.mark.parametrize(
+    ("calls", "asked", "answered"), [(3000, 1, 1), (700, 1, 1000), (400, 1000, 4000), (10, 10**6, 10**6)]
+)
+def test_neither_side_waits_for_the_other(calls: int, asked: int, answered: int):
+    """More calls than both sockets hold, whichever way fills first: a small message takes a kilobyte of them."""
+    source = f"def f(n, text):\n    return str(n) * {answered}\n"
+    problem = inputs(source, *((n % 10, "x" * asked) for n in range(calls)))
+    assert one(problem, source, wall_seconds=4).passed
+    assert one(problem, source.replace("str(n)", "str(n % 9)"), wall_seconds=4).status == "failed"
+
+
 def test_whatever_runs_first_verdicts_come_in_the_order_of_the_candidates():
     problems = [inputs(SQUARE, (n,), ("a",) if n == 3 else (1,)) for n in (5, 10**9, 3, -(10**6))]
     verdicts = verify(problems, [SQUARE, "def f(x):\n    return 0\n", SQUARE, SQUARE], workers=2, backend=BACKEND)
