@@ -103,6 +103,8 @@ def run_asserts(
     if "prepared" not in task:
         codes = [compiled(text, "<assert>") for text in task["asserts"]]
         setup = compiled(task["setup"], "<setup>")
+        if {compiled("", "<assert>").co_code}.issuperset(code.co_code for code in codes):  # comments only
+            raise Unjudgeable("the tests hold no statement")
         task["prepared"] = setup, codes, Names(task, [setup, *codes])
     setup, codes, names = task["prepared"]
     phase(0.0)
@@ -154,6 +156,8 @@ def run_inputs(task: dict[str, Any], candidate: Candidate, progress: Progress, p
     else:
         expected, seconds = expected_answers(task["reference"], name, inputs, oracle)
         judged = [(a, wanted) for a, wanted in zip(inputs, expected, strict=True) if size(wanted, MAX_SIZE) < MAX_SIZE]
+        if not judged:
+            raise Unjudgeable("no input is left to judge by")
         if not any(hasattr(wanted, "__next__") for _, wanted in judged):  # an iterator would be used up
             task["prepared"] = judged, seconds
     phase(seconds)

@@ -314,6 +314,10 @@ def test_special_oracles_of_mbpp_558_and_581():
         (inputs(SQUARE, (1,), oracle="no such"), "no oracle is called 'no such'"),
         (asserts("import no_such_package"), "need what is not installed: No module named 'no_such_package'"),
         (inputs(SQUARE, (object(),)), "no plain value"),
+        (asserts(), "the tests hold no statement"),
+        (asserts("# assert f(1) == 1", "", setup="x = 1"), "the tests hold no statement"),
+        (inputs(SQUARE), "no input is left to judge by"),
+        (inputs("def f(n):\n    return [0] * n\n", (2_000_000,)), "no input is left to judge by"),
     ],
 )
 def test_what_cannot_be_judged_is_unknown_and_not_wrong(problem: Problem, reason: str):
