@@ -15,7 +15,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 
-from .codec import BASES, size
+from .codec import BASES, crosses, size
 from .oracles import ORACLES, agree
 from .remote import Candidate, CandidateGone, CandidateRaised, CannotCross, Handle, short
 
@@ -146,7 +146,7 @@ def run_check(task: dict[str, Any], candidate: Candidate, progress: Progress, ph
 
 
 def run_inputs(task: dict[str, Any], candidate: Candidate, progress: Progress, phase: Callable[[float], None]) -> None:
-    """EvalPlus' form: the reference's answers are the expected ones. Inputs with huge answers are left out."""
+    """EvalPlus' form: the reference's answers are the expected ones; where they cannot cross, inputs are left out."""
     inputs, name, oracle = task["inputs"], task["entry_point"], task["oracle"]
     if oracle is not None and oracle not in ORACLES:
         raise Unjudgeable(f"no oracle is called {oracle!r}")
@@ -154,8 +154,11 @@ def run_inputs(task: dict[str, Any], candidate: Candidate, progress: Progress, p
     if "prepared" in task:
         judged, seconds = task["prepared"]
     else:
-        expected, seconds = expected_answers(task["reference"], name, inputs, oracle)
-        judged = [(a, wanted) for a, wanted in zip(inputs, expected, strict=True) if size(wanted, MAX_SIZE) < MAX_SIZE]
+        expected, seconds = expected_answers(task["reference"], name, inputs)
+        pairs = zip(inputs, expected, strict=True)
+        judged = [(a, wanted) for a, wanted in pairs if size(wanted, MAX_SIZE) < MAX_SIZE and crosses(wanted)]
+        if oracle == "not_none":
+            judged = [(a, wanted is not None) for a, wanted in judged]
         if not judged:
             raise Unjudgeable("no input is left to judge by")
         if not any(hasattr(wanted, "__next__") for _, wanted in judged):  # an iterator would be used up
@@ -177,7 +180,7 @@ def call_text(name: str, arguments: tuple[Any, ...]) -> str:
     return f"{name}({', '.join(map(short, arguments))})"
 
 
-def expected_answers(reference: str, name: str, inputs: Any, oracle: str | None) -> tuple[list[Any], float]:
+def expected_answers(reference: str, name: str, inputs: Any) -> tuple[list[Any], float]:
     """What the reference answers, and the CPU seconds it took."""
     started = time.process_time()
     namespace = run_reference(reference)
@@ -187,8 +190,6 @@ def expected_answers(reference: str, name: str, inputs: Any, oracle: str | None)
         answers = [function(*arguments) for arguments in copies]
     except Exception as error:
         raise Unjudgeable(f"the reference raised {type(error).__name__}: {error}") from None
-    if oracle == "not_none":
-        answers = [answer is not None for answer in answers]
     return answers, time.process_time() - started
 
 

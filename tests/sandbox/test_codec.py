@@ -144,6 +144,21 @@ def test_depth_and_size_are_bounded():
         Decoder(opaque).value(["i", "f" * (codec.MAX_HEX + 1)])
 
 
+@settings(max_examples=200, deadline=None)
+@given(VALUES | st.lists(st.text(alphabet='["\\\\')))
+def test_brackets_are_counted_outside_strings_only(value):
+    data = dumps(["v", Encoder(opaque, None, True).wire(value)])
+    count = arrays(json.loads(data))
+    with pytest.MonkeyPatch.context() as patch:
+        for bound in (count, count - 1):
+            patch.setattr(codec, "MAX_NODES", bound)
+            assert codec.too_many(data) == (bound < count)
+
+
+def arrays(wire) -> int:
+    return 1 + sum(map(arrays, wire)) if type(wire) is list else 0
+
+
 JSON = st.recursive(
     st.none()
     | st.booleans()

@@ -264,6 +264,27 @@ def test_neither_side_waits_for_the_other(calls: int, asked: int, answered: int)
     assert one(problem, source.replace("str(n)", "str(n % 9)"), wall_seconds=4).status == "failed"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[()] * (n * 600000)",
+        "'x' * (n << 25)",
+        "1 << (n << 25)",
+        "functools.reduce(lambda inner, _: [inner], range(n * 200), [])",
+    ],
+)
+def test_an_input_whose_answer_cannot_cross_is_left_out(answer: str):
+    reference = f"import functools\ndef f(n):\n    return {answer}\n"
+    problem = inputs(reference, (0,), (1,))
+    assert one(problem, reference).passed
+    assert one(problem, "def f(n):\n    return n\n").status == "failed"
+    assert "no input is left" in one(inputs(reference, (1,)), reference).reason
+
+
+def test_brackets_in_a_text_are_no_containers():
+    assert one(asserts(r"assert f(600000) == '[\"\\' * 600000"), r"def f(n): return '[\"\\' * n").passed
+
+
 def test_whatever_runs_first_verdicts_come_in_the_order_of_the_candidates():
     problems = [inputs(SQUARE, (n,), ("a",) if n == 3 else (1,)) for n in (5, 10**9, 3, -(10**6))]
     verdicts = verify(problems, [SQUARE, "def f(x):\n    return 0\n", SQUARE, SQUARE], workers=2, backend=BACKEND)
