@@ -36,7 +36,7 @@ class CandidateGone(BaseException):
 
 
 class CannotCross(BaseException):
-    """A test hands the candidate an argument that is no plain value: the test cannot be judged."""
+    """A test hands the candidate an object of its own that is no plain value: the test cannot be judged."""
 
 
 class CandidateRaised:
@@ -127,14 +127,16 @@ class Candidate:
         encoder = Encoder(self._opaque)
         try:
             payload = marshal.dumps((operation, number, write_back, encoder.wire(operands), False))
-        except CodecError as error:
-            raise CannotCross(str(error)) from None
+        except CodecError as error:  # too large, too deep, cut short: it may be the candidate's doing
+            raise self._exception("ValueError", "ValueError", f"an argument that cannot cross: {error}") from None
         return payload, encoder.containers
 
     def _opaque(self, value: Any) -> list[Any]:
         if type(value) is Handle and object.__getattribute__(value, "_owner") is self:
             return ["h", object.__getattribute__(value, "_number"), ""]
-        raise CodecError(f"an argument of type {type(value).__name__}, which cannot cross to the candidate")
+        if of_an_answer(value):
+            raise CodecError(f"an object of type {type(value).__name__}")
+        raise CannotCross(f"an argument of type {type(value).__name__}, which cannot cross to the candidate")
 
     def _send(self, payload: bytes) -> None:
         if self.broken:
@@ -195,6 +197,13 @@ class Candidate:
         error = kind(text)
         error.summary = f"{kind.__name__}: {text}" if text else kind.__name__
         return error
+
+
+def of_an_answer(value: Any) -> bool:
+    """May a test have made this from what the candidate answered or raised? Then the candidate chose its type."""
+    if isinstance(value, type):
+        return value.__module__ != "tests"
+    return isinstance(value, CandidateRaised) or hasattr(type(value), "__next__")
 
 
 def ask(handle: Handle, operation: str, *operands: Any) -> Any:

@@ -329,6 +329,7 @@ def test_special_oracles_of_mbpp_558_and_581():
         (Problem("p", "", None), "the problem has no tests"),
         (asserts("assert f(1) =="), "the tests do not compile"),
         (asserts("assert f(lambda: 1)"), "an argument of type function, which cannot cross"),
+        (asserts("class A: pass\nassert f([A])"), "an argument of type type, which cannot cross"),
         (check("def check(candidate):\n    pass\n", entry_point=None), "needs the problem's entry_point"),
         (check("x = 1"), "define no check(candidate)"),
         (inputs("def f(x):\n    return 1 / 0\n", (1,)), "the reference raised ZeroDivisionError"),
@@ -345,6 +346,29 @@ def test_what_cannot_be_judged_is_unknown_and_not_wrong(problem: Problem, reason
     verdict = one(problem, SQUARE)
     assert verdict.status == "unknown" and reason in verdict.reason
     assert verdict.failed_test is None
+
+
+DEEP = "def f(*a):\n    x = []\n    for _ in range(95): x = [x]\n    return x\n"
+ENDLESS = "import itertools\ndef f(*a): return itertools.count()\n"
+RAISES = "def f(*a):\n    raise ValueError('no')\n"
+
+
+@pytest.mark.parametrize(
+    ("test", "source"),
+    [
+        ("assert f(f(3)) == 81", ENDLESS),
+        ("assert f([f(3)]) == 81", ENDLESS),
+        ("x = []\nf(x)\nassert f(x) == 2", "import itertools\ndef f(x):\n    x.append(itertools.count())\n"),
+        ("assert f(x := bytearray(), [[[[[[[f()]]]]]]]) == 2", DEEP),
+        ("assert f(type(f(3))) == 81", "def f(x): return f\n"),
+        ("assert f(type(f(3))) == 81", "def f(x): return range(3)\n"),
+        ("assert f(iter(f([3]))) == 81", "import collections\ndef f(x): return collections.deque([f])\n"),
+        ("try:\n    f(1)\nexcept ValueError as e:\n    assert f(e) == 2", RAISES),
+        ("try:\n    f(1)\nexcept ValueError as e:\n    assert f(type(e)) == 2", RAISES),
+    ],
+)
+def test_a_candidate_cannot_choose_to_be_unknown(test: str, source: str):
+    assert one(asserts(test), source).status in ("error", "failed")
 
 
 def test_no_code_is_an_error_and_runs_nothing():
