@@ -6,7 +6,13 @@ import os
 import resource
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
+_PR_SET_NO_NEW_PRIVS = 38
 _SIGKILL = 9
+# Machine: its name for seccomp, the calls seccomp, and add_key, request_key, keyctl.
+_KEY_CALLS = {
+    "x86_64": (0xC000003E, 317, (248, 249, 250)),
+    "aarch64": (0xC00000B7, 277, (217, 218, 219)),
+}
 
 
 class Limits:
@@ -53,6 +59,7 @@ def clamp(kind: int, wanted: int) -> None:
 def arm(limits: Limits) -> None:
     """Put this process, and all it will start, under the limits that the zygote can live under."""
     clamp(resource.RLIMIT_CORE, 0)
+    clamp(resource.RLIMIT_MSGQUEUE, 0)  # POSIX queues outlive who made them
     clamp(resource.RLIMIT_FSIZE, limits.file_mb << 20)
     clamp(resource.RLIMIT_NOFILE, limits.open_files)
     clamp(resource.RLIMIT_AS, limits.memory_mb << 20)
@@ -69,6 +76,29 @@ def _prctl(option: int, value: int) -> None:
     import ctypes  # here: where nothing asks for it, every fork is cheaper by its pages
 
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def refuse_keys() -> bool:
+    """Let the kernel's keyrings be out of reach of this process and all below it: they outlive who filled them.
+
+    A seccomp filter; it closes the other ways into the kernel (32 bit, x32) as well. False where there is none.
+    """
+    machine = os.uname().machine
+    if machine not in _KEY_CALLS:
+        return False
+    import ctypes
+    import struct
+
+    arch, seccomp, calls = _KEY_CALLS[machine]
+    load, equal, above, give = 0x20, 0x15, 0x35, 0x06
+    checks = [(equal, len(calls) - n, 0, call) for n, call in enumerate(calls)]
+    steps = [(load, 0, 0, 4), (equal, 0, len(calls) + 3, arch), (load, 0, 0, 0), (above, len(calls) + 1, 0, 1 << 30)]
+    steps += [*checks, (give, 0, 0, 0x7FFF0000), (give, 0, 0, 0x50000 | 38)]  # allowed; ENOSYS
+    code = b"".join(struct.pack("=HBBI", *step) for step in steps)
+    text = ctypes.create_string_buffer(code)
+    program = struct.pack("@HP", len(steps), ctypes.addressof(text))
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    return ctypes.CDLL(None).syscall(seccomp, 1, 4, program) == 0
 
 
 def set_undumpable() -> None:

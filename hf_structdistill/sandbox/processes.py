@@ -48,6 +48,14 @@ def empty(path: str) -> None:
     remove(path)
 
 
+def renew(path: str) -> None:
+    """An empty folder at `path`, as far as that is possible, whatever is or is not there now."""
+    if not os.path.islink(path) and os.path.isdir(path):
+        os.chmod(path, 0o700)
+    empty(path)
+    os.makedirs(path, mode=0o700, exist_ok=True)
+
+
 def remove(path: str) -> None:
     try:
         os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)

@@ -18,7 +18,7 @@ import time
 from .channel import Channel
 from .judge import judge
 from .limits import Limits, clamp, die_with_parent, set_subreaper, set_undumpable
-from .processes import descendants, empty, kill
+from .processes import descendants, empty, kill, renew
 from .remote import Candidate
 from .wires import packet_pair, read_exactly, receive_fd, send_fd, socket, stream_pair, write_all
 
@@ -227,6 +227,8 @@ class Worker:
 
     def one(self, message: dict[str, Any]) -> dict[str, Any]:
         if self.jail is None:
+            if self.config["folder"]:
+                renew(self.config["folder"])
             self.jail = Jail(self.config["command"], self.config["zygote"], self.config["environment"])
         if self.judge is None or self.judge.tasks >= JUDGE_TASKS:
             self.drop_judge()

@@ -22,7 +22,7 @@ import time
 
 from .candidate import Server
 from .channel import Channel
-from .limits import Limits, arm, become, clamped, set_subreaper, set_undumpable
+from .limits import Limits, arm, become, clamped, refuse_keys, set_subreaper, set_undumpable
 from .processes import descendants, empty, kill, resident_pages
 from .wires import receive_fd, socket
 
@@ -60,8 +60,11 @@ class Zygote:
             os.setsid()
             os.chdir(config["folder"])
             set_subreaper()
+        self.folder = os.path.realpath(config["folder"] or ".")
         self.at_start = set(os.listdir("."))
+        self.entry = self.folder_entry()
         arm(self.limits)
+        refuse_keys()
         self.process_limit = clamped(resource.RLIMIT_NPROC, self.limits.processes)  # counts all of the user's
         self.settings = self.own_settings()
         names = ("shm", "msg", "sem") if self.alone else ()
@@ -196,4 +199,12 @@ class Zygote:
                 empty(name)
             if set(os.listdir(".")) != self.at_start:
                 return False
-        return [os.pread(fd, 4096, 0) for fd in self.ipc] == self.no_ipc
+        return self.folder_entry() == self.entry and [os.pread(fd, 4096, 0) for fd in self.ipc] == self.no_ipc
+
+    def folder_entry(self) -> tuple[int, ...] | None:
+        """What the working folder's path leads to; not this process's folder any more, if it was moved or removed."""
+        try:
+            found = os.lstat(self.folder)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_mode, found.st_uid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 import time
@@ -130,6 +131,7 @@ def test_an_attack_that_succeeds_would_pass(backend):
     assert verify([TASK], [hostile.only_if("return False")], backend=backend)[0].status == "failed"
 
 
+ADD_KEY, KEYCTL = {"x86_64": (248, 250), "aarch64": (217, 219)}.get(os.uname().machine, (-1, -1))
 SECRETS = {
     "file": ("open('/tmp/secret', 'w').write('x')", "return open('/tmp/secret').read() == 'x'"),
     "file in the working folder": ("open('secret', 'w').write('x')", "return open('secret').read() == 'x'"),
@@ -140,6 +142,17 @@ SECRETS = {
         "    s.listen()\n    time.sleep(60)\ntime.sleep(0.1)",
         "import socket\nsocket.socket(socket.AF_UNIX).connect('\\0secret')\nreturn True",
     ),
+    "message queue": (
+        "import ctypes, os\nctypes.CDLL(None).mq_open(b'/secret', os.O_CREAT | os.O_RDWR, 0o666, 0)",
+        "import ctypes\nreturn ctypes.CDLL(None).mq_open(b'/secret', 0) >= 0",
+    ),
+    **{
+        f"key of the {name} keyring": (
+            f"import ctypes\nlibc = ctypes.CDLL(None)\nlibc.syscall({ADD_KEY}, b'user', b'secret', b'x', 1, {ring})",
+            f"import ctypes\nreturn ctypes.CDLL(None).syscall({KEYCTL}, 10, {ring}, b'user', b'secret', 0) > 0",
+        )
+        for name, ring in {"session": -3, "user": -4, "user session": -5}.items()
+    },
     "limit": (
         "import os, resource\nresource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (60, 60))",
         "import resource\nreturn resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 60",
@@ -154,3 +167,26 @@ def test_nothing_passes_from_one_candidate_to_the_next(secret: str, monkeypatch:
     spy = f"try:\n    exec({leave!r})\nexcept Exception: pass\n" + hostile.BLIND
     first, second = verify([TASK] * 2, [spy, hostile.only_if(find)], workers=1, backend="bubblewrap")
     assert first.status == "failed" and second.status == "failed"
+
+
+GONE = {
+    "removed": "import os\nos.rmdir(os.getcwd())",
+    "removed, and the zygote killed": "import os\nos.rmdir(os.getcwd())\nos.kill(os.getppid(), 9)",
+    "moved": "import os\nhere = os.getcwd()\nos.rename(here, here + '-moved')\nos.mkdir(here)",
+    "closed": "import os\nos.chmod(os.getcwd(), 0)",
+    "closed, and the zygote killed": "import os\nos.chmod(os.getcwd(), 0)\nos.kill(os.getppid(), 9)",
+    "a link": "import os\nhere = os.getcwd()\nos.rmdir(here)\nos.symlink('/', here)\nos.kill(os.getppid(), 9)",
+    "a file": "import os\nhere = os.getcwd()\nos.rmdir(here)\nopen(here, 'w')\nos.kill(os.getppid(), 9)",
+}
+
+
+@pytest.mark.parametrize("way", GONE)
+def test_the_next_candidate_has_a_working_folder(way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Without bubblewrap, where the folder is the candidate's own."""
+    usable("rlimits", monkeypatch)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    writes = hostile.only_if("open('x', 'w').write('x')\nimport os\nreturn os.listdir('.') == ['x']")
+    sources = [GONE[way] + "\n" + hostile.BLIND, writes]
+    _, second = verify([TASK] * 2, sources, workers=1, backend="rlimits")
+    assert second.passed, second
+    assert [path for path in tmp_path.iterdir() if not path.name.endswith("-moved")] == []
