@@ -65,10 +65,11 @@ class Server:
                 result = OPERATIONS[operation](self.objects[number], *operands)
             if not arguments and type(result) in SCALARS and (type(result) is not int or -LONG < result < LONG):
                 return dumps(["v", result, []])
+            drained: dict[int, tuple[bool, list[Any]]] = {}
             try:
-                return self.encode(result, arguments, before, False)
+                return self.encode(result, arguments, before, Encoder(self.opaque, arguments, False, drained))
             except ValueError:
-                return self.encode(result, arguments, before, True)
+                return self.encode(result, arguments, before, Encoder(self.opaque, arguments, True, drained))
         except CodecError as error:
             return dumps(["x", str(error)])
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: the judge decides what they mean
@@ -94,9 +95,8 @@ class Server:
             parts += [name, self.opaque(function)]
         return dumps(["v", parts, []])
 
-    def encode(self, result: Any, arguments: list[Any], before: list[list[Any]], long_ints: bool) -> bytes:
+    def encode(self, result: Any, arguments: list[Any], before: list[list[Any]], encoder: Encoder) -> bytes:
         """The result, and the contents of those containers among the arguments that have changed."""
-        encoder = Encoder(self.opaque, arguments, long_ints)
         wire = encoder.wire(result)
         numbers = changed(arguments, before)
         return dumps(["v", wire, [[number, encoder.contents(arguments[number])] for number in numbers]])

@@ -20,7 +20,6 @@ same trees.
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 100
 MAX_NODES = 500_000  # containers in one message
 MAX_ITEMS = 100_000  # drained from one iterator
+MAX_DRAINED = 8_000_000  # characters of them, about
 MAX_HEX = 4_000_000  # characters of one long integer
 
 SCALARS = {type(None), bool, int, float, str}
@@ -110,9 +110,21 @@ def crosses(value: Any) -> bool:
 
 
 def drain(iterator: Iterator[Any]) -> tuple[bool, list[Any]]:
-    """The items left in an iterator, and whether there were more than the bound."""
-    items = list(itertools.islice(iterator, MAX_ITEMS + 1))
-    return len(items) > MAX_ITEMS, items[:MAX_ITEMS]
+    """The items left in an iterator, and whether there were more than the bounds."""
+    items: list[Any] = []
+    room = MAX_DRAINED
+    for item in iterator:
+        if room < 0 or len(items) == MAX_ITEMS:
+            return True, items
+        items.append(item)
+        kind = type(item)
+        if kind is int:
+            room -= 2 * bits if (bits := item.bit_length()) > 64 else 20  # long ones take long to make
+        elif kind is str:
+            room -= len(item)
+        elif kind not in SCALARS:
+            room -= 8 * size(item, room // 8 + 1)
+    return False, items
 
 
 def mutable_containers(values: Any) -> list[Any] | None:
@@ -147,10 +159,18 @@ class Encoder:
     Args:
         opaque: turns an object that is no plain value into a wire tree, or raises CodecError.
         seen: containers of the message that this one answers; they keep their numbers.
+        drained: items of iterators by their id, from an encoder that did not get to its end.
     """
 
-    def __init__(self, opaque: Callable[[Any], Any], seen: list[Any] | None = None, long_ints: bool = False):
+    def __init__(
+        self,
+        opaque: Callable[[Any], Any],
+        seen: list[Any] | None = None,
+        long_ints: bool = False,
+        drained: dict[int, tuple[bool, list[Any]]] | None = None,
+    ):
         self.opaque = opaque
+        self.drained = {} if drained is None else drained
         self.long_ints = long_ints
         self.containers: list[Any] = list(seen or ())
         self._number = {id(item): i for i, item in enumerate(self.containers)}
@@ -210,7 +230,9 @@ class Encoder:
         if isinstance(value, type):
             return ["y", TYPE_NAMES[value]] if value in TYPE_NAMES else self.opaque(value)
         if kind.__module__ in ("builtins", "itertools", "collections") and hasattr(kind, "__next__"):
-            more, items = drain(value)
+            if id(value) not in self.drained:
+                self.drained[id(value)] = drain(value)
+            more, items = self.drained[id(value)]
             return ["e", more, *[self.wire(item, depth + 1) for item in items]]
         return self._subclass(value, depth)
 
@@ -332,7 +354,7 @@ def _drained(items: list[Any]) -> Iterator[Any]:
 
 def _cut_short(items: list[Any]) -> Iterator[Any]:
     yield from items
-    raise CodecError(f"an iterator with more than {MAX_ITEMS} items")
+    raise CodecError(f"an iterator with more than {MAX_ITEMS} items, or too large ones")
 
 
 def _decimal(items: list[Any]) -> Any:

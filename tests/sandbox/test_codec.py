@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import decimal
 import fractions
+import itertools
 import json
 import math
 
@@ -22,8 +23,9 @@ def opaque(value):
 
 
 def across(value):
+    drained: dict = {}
     for long_ints in (False, True):
-        wire = Encoder(opaque, None, long_ints).wire(value)
+        wire = Encoder(opaque, None, long_ints, drained).wire(value)
         try:
             return Decoder(lambda number, name: (number, name)).value(loads(dumps(wire)))
         except ValueError:
@@ -114,6 +116,26 @@ def test_iterators_are_drained_and_stay_iterators():
     result = across(n * n for n in range(3))
     assert result != [0, 1, 4] and list(result) == [0, 1, 4]
     assert list(across(map(str, [1, 2]))) == ["1", "2"]
+
+
+def test_a_second_encoder_finds_what_the_first_has_drained():
+    result = across(n for n in (1, 10**20000, 3))
+    assert list(result) == [1, 10**20000, 3]
+
+
+def test_an_iterator_of_ever_larger_items_is_cut_by_their_size():
+    def doubling(items):
+        while True:
+            yield items
+            items = items + items
+
+    for start in (1, "x", [0], (0,)):
+        result = across(doubling(start) if start != 1 else (1 << (1 << n) for n in itertools.count()))
+        assert len(next(result)) if start != 1 else next(result) == 2
+        with pytest.raises(CodecError, match="too large"):
+            for _ in result:
+                pass
+    assert [len(text) for text in across(iter(["x" * 9_000_000]))] == [9_000_000]
 
 
 def test_an_endless_iterator_is_cut_and_says_so():

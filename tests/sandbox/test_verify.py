@@ -162,6 +162,15 @@ def test_generators_are_drained_and_are_no_lists():
     assert not one(asserts("assert f(3) == [0, 1, 2]"), source).passed
 
 
+def test_an_endless_generator_of_growing_items():
+    source = "def f():\n    a, b = 0, 1\n    while True:\n        yield a\n        a, b = b, a + b\n"
+    test = "g = f()\nassert [next(g) for _ in range(5)] == [0, 1, 1, 2, 3]"
+    assert one(asserts(test, reference=source), source, cpu_seconds=1).passed
+    assert one(asserts(test.replace("3]", "4]")), source).status == "failed"
+    powers = "def f():\n    n = 3\n    while True:\n        yield n\n        n *= n\n"
+    assert one(asserts("assert next(f()) == 3", "assert sum(1 for _ in zip(range(15), f())) == 15"), powers).passed
+
+
 def test_a_function_that_is_a_built_in_type():
     assert one(asserts("assert f('3') == 3"), "f = int\n").passed
     assert one(inputs("def f(x):\n    return set(x)\n", ([1, 1],), ([],)), "f = set\n").passed
