@@ -45,6 +45,10 @@ class CandidateRaised:
     summary: str
 
 
+# For exceptions whose own __init__ wants more than a text.
+TEXT_ONLY = {"__init__": lambda self, text: None, "__str__": lambda self: self.args[0]}
+
+
 class Candidate:
     """One candidate, at the other end of `fd`. Nothing it answers can be more than a value."""
 
@@ -190,10 +194,11 @@ class Candidate:
         kind = self._raised.get((name, base))
         if kind is None:
             parent = getattr(builtins, base, None)
-            if not (isinstance(parent, type) and issubclass(parent, Exception)) or issubclass(parent, UnicodeError):
-                parent = ValueError if base.startswith("Unicode") else Exception
+            if not (isinstance(parent, type) and issubclass(parent, Exception)):
+                parent = Exception
             name = name if name.isidentifier() else "Exception"
-            kind = self._raised[name, base] = type(name, (CandidateRaised, parent), {})
+            body = TEXT_ONLY if issubclass(parent, UnicodeError) else {}
+            kind = self._raised[name, base] = type(name, (CandidateRaised, parent), body)
         error = kind(text)
         error.summary = f"{kind.__name__}: {text}" if text else kind.__name__
         return error

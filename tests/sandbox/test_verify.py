@@ -200,8 +200,12 @@ def test_exceptions_arrive_as_their_built_in_class():
     assert one(asserts(test), "class Mine(ValueError): pass\ndef f(x):\n    raise Mine('no')\n").passed
     assert one(asserts(test), "def f(x):\n    raise KeyError('no')\n").status == "error"
     assert one(asserts(test), "def f(x):\n    return 1\n").status == "failed"
-    unicode = "try:\n    f(1)\nexcept ValueError:\n    pass"
-    assert one(asserts(unicode), "def f(x):\n    return b'\\xff'.decode()\n").passed
+    unicode = "try:\n    f(1)\nexcept {} as e:\n    assert 'codec' in str(e)\nelse:\n    assert False"
+    for kind in ("UnicodeDecodeError", "UnicodeError", "ValueError"):
+        assert one(asserts(unicode.format(kind)), "def f(x):\n    return b'\\xff'.decode()\n").passed
+    assert one(asserts(unicode.format("UnicodeEncodeError")), "def f(x):\n    '\\udfff'.encode()\n").passed
+    verdict = one(asserts("f(1)"), "def f(x):\n    '\\udfff'.encode()\n")
+    assert verdict.status == "error" and verdict.reason.startswith("UnicodeEncodeError: 'utf-8' codec")
 
 
 def test_the_candidate_does_not_replace_the_names_of_the_tests():
