@@ -2,6 +2,7 @@
 
 import ast
 from collections import Counter
+from dataclasses import replace
 
 import datasets
 import evaluate
@@ -25,6 +26,8 @@ Args:
     k: list of sample counts (default [1, 10, 100]); those above the number of samples are left out.
     num_workers: candidates judged at the same time; default: the cores this process may use.
     timeout: CPU seconds a candidate has for the tests of its problem.
+    solutions: for each problem a right program, or None. Only where one is given, tests of classes may use len(),
+        items, iteration, arithmetic and method names of built-in types (`pop`) on objects: those its classes define.
 Returns:
     pass@k for each k: from 0 to 1, the mean over problems that have k samples with a verdict.
     passed, failed, timeout, error: how many candidates ended so.
@@ -63,11 +66,18 @@ class VerifiedPassAtK(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/2107.03374"],
         )
 
-    def _compute(self, predictions, references, k=(1, 10, 100), num_workers=None, timeout=5.0):
+    def _compute(self, predictions, references, k=(1, 10, 100), num_workers=None, timeout=5.0, solutions=None):
         ks = sorted({k} if isinstance(k, int) else set(k))
         if not ks or ks[0] < 1:
             raise InputError(f"expected positive sample counts for k, got {k!r}")
-        problems = [_problem(i, tests) for i, tests in enumerate(references)]
+        if solutions is None:
+            solutions = [None] * len(references)
+        if len(solutions) != len(references):
+            raise InputError(
+                f"expected a solution (or None) for each of {len(references)} references, got {len(solutions)}"
+            )
+        pairs = zip(references, solutions, strict=True)
+        problems = [replace(_problem(i, tests), reference=solution) for i, (tests, solution) in enumerate(pairs)]
         owners = [problem for problem, samples in zip(problems, predictions, strict=True) for _ in samples]
         candidates = [sample for samples in predictions for sample in samples]
         verdicts = iter(verify(owners, candidates, workers=num_workers, cpu_seconds=timeout))

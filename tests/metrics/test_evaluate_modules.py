@@ -141,6 +141,31 @@ def test_verified_pass_at_k_runs_every_statement(tests, status):
     assert found["unknown" if status == "unknown" else "passed"] == 1
 
 
+def test_verified_pass_at_k_takes_solutions_for_tests_of_classes():
+    stack = """
+class Stack:
+    def __init__(self):
+        self.xs = []
+
+    def push(self, x):
+        self.xs.append(x)
+
+    def pop(self):
+        return self.xs.pop()
+
+    def __len__(self):
+        return len(self.xs)
+"""
+    tests = "s = Stack()\ns.push(1)\ns.push(2)\nassert s.pop() == 2\nassert len(s) == 1"
+    asked = {"predictions": [[stack, stack.replace("len(self.xs)", "2")]], "references": [tests], "k": [1]}
+    metric = load("verified_pass_at_k")
+    assert metric.compute(**asked, num_workers=1)["passed"] == 0  # nothing says that a Stack may do that
+    found = metric.compute(**asked, num_workers=1, solutions=[stack])
+    assert (found["passed"], found["failed"]) == (1, 1)
+    with pytest.raises(ValueError, match="for each of 1 references, got 2"):
+        metric.compute(**asked, solutions=[stack, None])
+
+
 def test_verified_pass_at_k_refuses_two_checks():
     tests = "def check(candidate):\n    assert candidate(1) == 1\n\ncheck(f)\ncheck(g)"
     with pytest.raises(ValueError, match=r"one call of check at references\[0\], got check of f, g"):
