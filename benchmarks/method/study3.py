@@ -42,11 +42,14 @@ SETTINGS, PAIRS, STRENGTHS = "one setting changed", "a second objective", "other
 SIZES = (1200, 7200)
 BASE = GeneratedOnBase()
 BASE_RATE = 6e-4  # for all arms: fine-tuning, not training from scratch
+HALF = {**OFF, "attention_coef": 0.3, "attention_heads": 0.5}
 BASE_ARMS = (
     Arm(SFT),
     Arm("name attention, 0.1", {**OFF, "attention_coef": 0.1}),
     Arm("name attention, 0.3", {**OFF, "attention_coef": 0.3}),
-    Arm("half of the heads + AST path", {**OFF, "attention_coef": 0.3, "attention_heads": 0.5, "ast_path_coef": 1.0}),
+    Arm("half of the heads", HALF),
+    Arm("half of the heads + AST path, 0.3", {**HALF, "ast_path_coef": 0.3}),
+    Arm("half of the heads + AST path, 1", {**HALF, "ast_path_coef": 1.0}),
 )
 ABLATIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
     # name, the coefficients that it needs one of, the change

@@ -185,7 +185,7 @@ def test_the_best_setting_on_validation_is_confirmed_on_test(tmp_path):
 
 def test_a_base_is_tuned_by_every_arm_alike():
     runs = list(study3.on_base())
-    assert len({run.key for run in runs}) == len(runs) == 12
+    assert len({run.key for run in runs}) == len(runs) == 18
     assert len({run.learning_rate for run in runs}) == len({run.setting for run in runs}) == 1
 
 
