@@ -99,7 +99,8 @@ def annotation_in(example: Mapping[str, Any], num_ancestors: int) -> Annotation 
         absent = ", ".join(name for name in STRUCTURE_COLUMNS if name not in example)
         raise InputError(f"An example has the structure column {present[0]} but not {absent}; give all, or none.")
     length = len(example["input_ids"])
-    if len(example.get("seq_lengths", ())) > 1:
+    lengths = example.get("seq_lengths")
+    if lengths is not None and len(lengths) > 1:
         raise InputError(
             "Packed rows cannot carry structure columns, which belong to one example; drop them: the collator finds "
             "structure by itself."
