@@ -1,11 +1,9 @@
 """`structdistill embed`: the bank beside the data set, found by `structdistill train`."""
 
 import json
-import sys
 
 import pytest
 
-from hf_structdistill.cli import main
 from hf_structdistill.solution_bank import SolutionBank
 
 from ..training import tiny
@@ -21,21 +19,6 @@ def material(tmp_path_factory):
     (folder / "traces.jsonl").write_text("".join(json.dumps(row) + "\n" for row in tiny.rows(4)))
     (folder / "prose.jsonl").write_text(json.dumps({"prompt": "Say hello.", "completion": "Hello to you."}) + "\n")
     return folder
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["structdistill", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
 
 
 def test_embed_then_train(material, run, tmp_path):

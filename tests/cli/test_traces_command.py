@@ -2,11 +2,8 @@
 
 import json
 import os
-import sys
 
 import pytest
-
-from hf_structdistill.cli import main
 
 os.environ.setdefault("HF_ALLOW_CODE_EVAL", "1")
 
@@ -29,23 +26,6 @@ ADD = "def add(a, b):\n    return a + b\n"
 def write(path, *rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process; returns exit code, stdout, stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["structdistill", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return call
 
 
 @pytest.fixture

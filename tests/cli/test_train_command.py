@@ -7,9 +7,8 @@ import sys
 import pytest
 import yaml
 
-from hf_structdistill.cli import main
-
 from ..training import tiny
+from .conftest import run_command as run
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +41,6 @@ def material(tmp_path_factory):
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     return folder
-
-
-def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
-    """Run the command line in this process; returns exit code, stdout, stderr."""
-    monkeypatch.setattr(sys, "argv", ["structdistill", *arguments])
-    code = 0
-    try:
-        main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    shown = capsys.readouterr()
-    return code, shown.out, shown.err
 
 
 def test_recipe_with_override_then_continue(material, tmp_path, monkeypatch, capsys):
