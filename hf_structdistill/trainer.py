@@ -258,8 +258,8 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         return batches, num_items
 
     def _count_items(self, batches: list[Mapping[str, Tensor]], device: torch.device) -> dict[str, Tensor]:
-        if any("segment_ids" not in batch for batch in batches):
-            raise InputError("The batch carries no structure; build it with StructureAwareDataCollator.")
+        for batch in batches:
+            _check_carries_structure(batch)
         names = list(self.objectives)
         counts = torch.stack([sum(self.objectives[name].count(batch) for batch in batches) for name in names])
         counts = counts.to(device)
@@ -294,6 +294,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         plain = {key: value for key, value in inputs.items() if key not in STRUCTURE_KEYS}
         if not self.objectives:
             return super().compute_loss(model, plain, return_outputs, num_items_in_batch)
+        _check_carries_structure(inputs)
         with ExitStack() as listening:
             recorder = listening.enter_context(ForwardRecorder(model).listening(unwrap(self.model)))
             attention = None
@@ -435,3 +436,8 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         super()._load_optimizer_and_scheduler(checkpoint)
         if self.heads is not None and checkpoint is not None:
             self.heads.load(checkpoint)
+
+
+def _check_carries_structure(batch: Mapping[str, Tensor]) -> None:
+    if "segment_ids" not in batch:
+        raise InputError("The batch carries no structure; build it with StructureAwareDataCollator.")

@@ -104,10 +104,11 @@ def test_the_reference_of_an_example_is_its_own_program(tmp_path):
 
 
 def test_a_collator_without_structure_is_refused(tmp_path):
-    trainer = make_trainer(tmp_path)
+    trainer = make_trainer(tmp_path, pieces={"eval_dataset": tiny.dataset(8)})
     trainer.data_collator = DataCollatorForLanguageModeling(pad_token_id=1)
-    with pytest.raises(InputError, match="carries no structure"):
-        trainer.train()
+    for work in (trainer.train, trainer.evaluate):
+        with pytest.raises(InputError, match="carries no structure"):
+            work()
 
 
 def test_the_collator_says_how_many_ancestors(tmp_path):
