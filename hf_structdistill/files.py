@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,14 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 def replace_text(path: Path, text: str) -> None:
     """Put `text` (UTF-8) in the place of a file; lone surrogates, which programs and replies can hold, as escapes."""
     replace_file(path, lambda partial: partial.write_text(text, encoding="utf-8", errors="backslashreplace"))
+
+
+def unpacked_text(data: bytes, path: Path) -> str:
+    """What the bytes of the file at `path` say in UTF-8, unpacked where its name ends in .gz; ValueError: damaged."""
+    try:
+        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(str(error)) from error
 
 
 def encodable(value: Any) -> Any:

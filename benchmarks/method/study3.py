@@ -112,10 +112,10 @@ def confirmation(
     Of the settings, or of the pairs with a second objective (`values`: strengths of it beyond those of its tuning). No
     runs where that is the arm as it is.
     """
-    best = ahead(out, name)
-    if beside is not None:
-        tried = [*pairs(out, name, beside), *(pairs(out, name, beside, values) if values else ())]
-        best = _best(out, tried)
+    if beside is None:
+        best = ahead(out, name)
+    else:
+        best = _best(out, list(pairs(out, name, beside, (*SINGLE[beside][1], *values))))
     if best.name in ARMS:
         return []
     arm = replace(best, name=f"{name}, {best.name}")
@@ -187,11 +187,10 @@ def write_report(out: Path) -> str:
     parts = []
     for study in dict.fromkeys(row["study"] for row in rows):
         shown = [row for row in rows if row["study"] == study]
-        if study == PAIRS:
+        if study in (PAIRS, STRENGTHS):
+            # the same runs as there, kept once
             alone = {SFT, *(row["arm"]["name"].split(" + ")[0] for row in shown)}
             shown = [row for row in rows if row["study"] == SETTINGS and row["arm"]["name"] in alone] + shown
-        elif study == STRENGTHS:
-            shown = [row for row in rows if row["study"] == SETTINGS and row["arm"]["name"] == SFT] + shown
         names = list(dict.fromkeys(row["arm"]["name"] for row in shown))
         parts.append(f"### Study 3, {study}\n\n{report.tables(shown, names, SFT)}")
     probes = out / "gradients.jsonl"

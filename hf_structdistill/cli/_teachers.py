@@ -46,6 +46,7 @@ def make_teachers(specs: Sequence[str], asking: Asking) -> list[Teacher]:
         InputError: no such teacher, options that do not suit it, or a limit on the cost without prices.
     """
     from ..teachers.limits import Budget
+    from ..teachers.recipes import check_recipes
 
     if asking.max_cost is not None and not (asking.price_in or asking.price_out):
         raise InputError(
@@ -53,17 +54,9 @@ def make_teachers(specs: Sequence[str], asking: Asking) -> list[Teacher]:
             "nothing costs anything. Give the prices of a million tokens, or --max-tokens-total."
         )
     budget = Budget(asking.max_tokens_total, asking.max_cost, asking.price_in, asking.price_out)
-    _check_recipes(asking.recipes)
+    if asking.recipes:  # also where only teachers are asked that have none
+        check_recipes(asking.recipes, "--recipes")
     return [_teacher(spec, asking, budget) for spec in specs]
-
-
-def _check_recipes(recipes: Sequence[str]) -> None:
-    """Refuse an unknown name also where only teachers are asked that have no recipes."""
-    from ..teachers.recipes import ASKED
-
-    unknown = [recipe for recipe in recipes if recipe not in ASKED]
-    if unknown:
-        raise InputError(f"Expected --recipes out of {', '.join(ASKED)}, found '{', '.join(unknown)}'.")
 
 
 def _teacher(spec: str, asking: Asking, budget: Budget) -> Teacher:

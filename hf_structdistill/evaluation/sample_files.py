@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files import unpacked_text
 from ..problems.problem import Problem
 from .completion import READS, Sample
 from .samples import parse_rows
@@ -55,9 +54,8 @@ def read_samples(
 
 def _read(path: Path) -> str:
     try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        return unpacked_text(path.read_bytes(), path)
+    except (OSError, ValueError) as error:
         raise InputError(f"Samples file '{path}' could not be read: {error}; give a samples.jsonl.") from error
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .base import ForwardState, LowRankProjection, Objective, gather_states
+from .base import ForwardState, LowRankProjection, Objective, gather_states, target_mask
 
 
 class AstPath(Objective):
@@ -42,9 +42,8 @@ class AstPath(Objective):
 
     def _targets(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Nothing for the first token of an example, which no state of its own predicts."""
-        unpredicted = batch["labels"] == -100  # in flattened rows TRL unsupervises first tokens
-        unpredicted[:, 0] = True
-        return batch["ancestor_types"].masked_fill(unpredicted.unsqueeze(2), -100)
+        predicted = target_mask(batch["labels"])  # in flattened rows TRL unsupervises first tokens
+        return batch["ancestor_types"].masked_fill(~predicted.unsqueeze(2), -100)
 
     def count(self, batch: Mapping[str, Tensor]) -> Tensor:
         return (self._targets(batch) != -100).sum()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files import unpacked_text
 
 Row = Mapping[str, Any]
 
@@ -64,8 +63,8 @@ def read_rows(path: str | Path) -> RowSet:
 def _json_lines(path: Path) -> list[Row]:
     raw = path.read_bytes()
     try:
-        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
-    except (UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
+        text = unpacked_text(raw, path)
+    except ValueError as error:
         raise InputError(f"Expected UTF-8 JSON lines in '{path}', found {error}; save it again as UTF-8.") from None
     if path.suffix == ".json":
         return _json_list(path, text)

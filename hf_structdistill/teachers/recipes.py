@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,9 +48,7 @@ class RecipeBook:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        unknown = [recipe for recipe in self.recipes if recipe not in ASKED]
-        if unknown or not self.recipes:
-            raise InputError(f"Expected recipes out of {', '.join(ASKED)}, found '{', '.join(unknown)}'.")
+        check_recipes(self.recipes)
         files = [f"{recipe}.jinja" for recipe in self.recipes]
         if self.folder is not None and not any(Path(self.folder, file).is_file() for file in files):
             raise InputError(
@@ -121,3 +119,10 @@ def _environment(folder: Path | None) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def check_recipes(recipes: Sequence[str], option: str = "recipes") -> None:
+    """Refuse no recipe, and unknown ones; `option` is what the user gave them as."""
+    unknown = [recipe for recipe in recipes if recipe not in ASKED]
+    if unknown or not recipes:
+        raise InputError(f"Expected {option} out of {', '.join(ASKED)}, found '{', '.join(unknown)}'.")
