@@ -313,5 +313,7 @@ def browser_layout(chromium, html, tmp_path, width, dark):
 def browse(chromium, tmp_path, address, *options):
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     flags += " --disable-component-update --disable-sync --virtual-time-budget=5000"
+    # else a picture is now and then taken before its last tiles are painted
+    flags += " --run-all-compositor-stages-before-draw"
     command = [chromium, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", *options, address]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=True).stdout
