@@ -11,6 +11,7 @@ from typing import Any
 from hf_structdistill.problems import Problem
 from hf_structdistill.problems.prompting import student_prompt
 
+from .bases import base_folder
 from .errors import wrong_variable_errors
 from .setting import Run
 
@@ -67,10 +68,16 @@ def make_trainer(run: Run, folder: str, structural: type | None) -> Any:
     if run.arm.settings is None:
         kind, args = SFTTrainer, SFTConfig(**shared)
     else:
-        kind, args = structural or StructureAwareTrainer, StructureAwareConfig(**shared, **run.arm.settings)
+        kind, args = structural or StructureAwareTrainer, StructureAwareConfig(**shared, **_opened(run.arm.settings))
     trainer = kind(model=model, args=args, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _opened(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with the folder of the encoder: ledgers know it by name."""
+    encoder = settings.get("alignment_encoder")
+    return {**settings, "alignment_encoder": str(base_folder(encoder))} if encoder else settings
 
 
 def training_settings(run: Run, folder: str) -> dict[str, Any]:

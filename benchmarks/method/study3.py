@@ -3,6 +3,8 @@
 python -m benchmarks.method.study3 --out results [--workers 2] settings    # one setting changed, three seeds each
 python -m benchmarks.method.study3 --out results [--workers 2] sizes       # fewer and more problems, three seeds each
 python -m benchmarks.method.study3 --out results [--workers 2] base        # a student that has seen Python before
+python -m benchmarks.method.study3 --out results [--workers 2] weights     # reasoning weighs less and more than code
+python -m benchmarks.method.study3 --out results [--workers 2] bank        # solutions embedded by an encoder
 python -m benchmarks.method.study3 --out results [--workers 2] confirm     # the best setting, on the test split
 python -m benchmarks.method.study3 --out results [--workers 2] strengths --arm "AST path" --strengths 1 3
 python -m benchmarks.method.study3 --out results [--workers 2] pairs --beside "AST path"  # and a second objective
@@ -35,10 +37,11 @@ from .setting import Arm, Run
 from .study1 import MAIN, VARIANTS, chosen_arm, chosen_rate
 from .study1 import SEEDS as TEST_SEEDS
 
-COMMANDS = ("settings", "sizes", "base", "confirm", "strengths", "pairs", "gradients", "report")
+COMMANDS = ("settings", "sizes", "base", "weights", "bank", "confirm", "strengths", "pairs", "gradients", "report")
 SEEDS = range(100, 103)  # neither those of the test runs nor the tuning's
 # names of studies in the ledger
 SETTINGS, PAIRS, STRENGTHS = "one setting changed", "a second objective", "other strengths"
+BANKS = "an encoder's bank"
 SIZES = (1200, 7200)
 BASE = GeneratedOnBase()
 BASE_RATE = 6e-4  # for all arms: fine-tuning, not training from scratch
@@ -51,6 +54,8 @@ BASE_ARMS = (
     Arm("half of the heads + AST path, 0.3", {**HALF, "ast_path_coef": 0.3}),
     Arm("half of the heads + AST path, 1", {**HALF, "ast_path_coef": 1.0}),
 )
+REASONING_WEIGHTS = (0.5, 2.0)
+ENCODER = "pycode-17m"
 ABLATIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
     # name, the coefficients that it needs one of, the change
     ("no curriculum (constant)", COEFFICIENTS, {"structure_schedule": "constant"}),
@@ -149,6 +154,27 @@ def on_base() -> Iterator[Run]:
         yield Run(BASE, arm, seed, "validation", BASE_RATE, study="a base that has seen Python")
 
 
+def weights(out: Path) -> Iterator[Run]:
+    """With reasoning: its tokens weighing half of and twice what code tokens do, beside SFTTrainer."""
+    setting = VARIANTS["with reasoning"]
+    for seed in SEEDS:
+        yield _run(out, setting, chosen_arm(out, SFT), seed, "weight of the reasoning")
+        for weight in REASONING_WEIGHTS:
+            arm = Arm(f"reasoning weighs {weight:g}", {**OFF, "reasoning_weight": weight})
+            yield _run(out, setting, arm, seed, "weight of the reasoning", SFT)
+
+
+def banks(out: Path) -> Iterator[Run]:
+    """The objectives that read a bank of solutions, as fingerprints and as an encoder's vectors."""
+    for seed, name in itertools.product(SEEDS, ("alignment", "embedding cosine (paper)")):
+        arm = chosen_arm(out, name)
+        encoded = replace(
+            arm, name=f"{name}, encoder", settings={**(arm.settings or OFF), "alignment_encoder": ENCODER}
+        )
+        for tried in (arm, encoded):
+            yield _run(out, MAIN, tried, seed, BANKS, name)
+
+
 def _run(out: Path, setting: Generated, arm: Arm, seed: int, study: str, tuned_as: str | None = None) -> Run:
     return Run(setting, arm, seed, "validation", chosen_rate(out, tuned_as or arm.name), study=study)
 
@@ -187,7 +213,7 @@ def write_report(out: Path) -> str:
     parts = []
     for study in dict.fromkeys(row["study"] for row in rows):
         shown = [row for row in rows if row["study"] == study]
-        if study in (PAIRS, STRENGTHS):
+        if study in (PAIRS, STRENGTHS, BANKS):
             # the same runs as there, kept once
             alone = {SFT, *(row["arm"]["name"].split(" + ")[0] for row in shown)}
             shown = [row for row in rows if row["study"] == SETTINGS and row["arm"]["name"] in alone] + shown
@@ -229,6 +255,8 @@ def main() -> None:
             "settings": lambda: ablations(options.out, arm),
             "sizes": lambda: sizes(options.out, arm),
             "base": on_base,
+            "weights": lambda: weights(options.out),
+            "bank": lambda: banks(options.out),
             "strengths": lambda: strengths(options.out, arm, options.strengths),
             "pairs": lambda: pairs(options.out, arm, options.beside, options.strengths),
         }

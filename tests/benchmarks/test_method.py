@@ -183,6 +183,29 @@ def test_the_best_setting_on_validation_is_confirmed_on_test(tmp_path):
     assert [arm.settings for arm in stronger] == [{**OFF, "ast_path_coef": 3.0}] * 3
 
 
+def test_reasoning_weighs_less_and_more(tmp_path):
+    choose(tmp_path, {"attention_coef": 0.3})
+    runs = list(study3.weights(tmp_path))
+    assert all(run.setting.reasoning and run.split == "validation" for run in runs) and len(runs) == 9
+    settings = [run.arm.settings for run in runs if run.seed == 100]
+    assert settings == [None, {**OFF, "reasoning_weight": 0.5}, {**OFF, "reasoning_weight": 2.0}]
+
+
+def test_an_encoder_stands_in_for_the_fingerprint(tmp_path):
+    choose(tmp_path, {"alignment_coef": 0.3})
+    runs = list(study3.banks(tmp_path))
+    assert len({run.key for run in runs}) == len(runs) == 12
+    model, tokenizer = TINY.student(TINY.examples(rejected=False), seed=0)
+    model.save_pretrained(tmp_path / "encoder")
+    tokenizer.save_pretrained(tmp_path / "encoder")
+    settings = {**OFF, "alignment_coef": 0.3}
+    losses = []
+    for changed in (settings, {**settings, "alignment_encoder": str(tmp_path / "encoder")}):
+        log = train(Run(TINY, Arm("alignment", changed), 0, "validation")).state.log_history
+        losses.append([entry["alignment"] for entry in log if "alignment" in entry])
+    assert losses[0] and losses[1] and losses[0] != losses[1]
+
+
 def test_a_base_is_tuned_by_every_arm_alike():
     runs = list(study3.on_base())
     assert len({run.key for run in runs}) == len(runs) == 18
