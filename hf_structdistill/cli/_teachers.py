@@ -54,9 +54,28 @@ def make_teachers(specs: Sequence[str], asking: Asking) -> list[Teacher]:
             "nothing costs anything. Give the prices of a million tokens, or --max-tokens-total."
         )
     budget = Budget(asking.max_tokens_total, asking.max_cost, asking.price_in, asking.price_out)
-    if asking.recipes:  # also where only teachers are asked that have none
+    if asking.recipes:  # the name first: a slip of the pen is not an option in the wrong place
         check_recipes(asking.recipes, "--recipes")
+    _refuse_unread(specs, asking)
     return [_teacher(spec, asking, budget) for spec in specs]
+
+
+def _refuse_unread(specs: Sequence[str], asking: Asking) -> None:
+    """An option that none of the teachers reads is a misunderstanding: better said before the run than after it."""
+    kinds = {"scripted" if spec == "scripted" else spec.partition(":")[0] for spec in specs}
+    readers = {
+        "--recipes": (asking.recipes, kinds - {"scripted"}),
+        "--recipe-folder": (asking.recipe_folder, kinds - {"scripted", "recorded"}),
+        "--teacher-revision": (asking.revision, kinds - {"scripted", "recorded"}),
+        "--base-url": (asking.base_url, kinds - {"scripted", "recorded", "local"}),
+        "--provider": (asking.provider, kinds - {"scripted", "recorded", "local"}),
+    }
+    for option, (given, read_by) in readers.items():
+        if given and not read_by:
+            raise InputError(
+                f"{option} is given, but no teacher here reads it (found --teacher {', '.join(specs)}); leave it out, "
+                "or name a teacher that is asked."
+            )
 
 
 def _teacher(spec: str, asking: Asking, budget: Budget) -> Teacher:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 HELP = """Make a data set of verified traces: problems in, teacher replies run against the tests, Parquet and card out.
 
-Teachers: `scripted` (listops and seed problems), `recorded:FILE` (replies in JSON lines), `local:MODEL` (transformers
-on this machine), or the id of a model, asked through Inference Providers or at --base-url. Give --teacher several
-times for several. After an interruption the same command goes on where it stopped, and pays for nothing twice.
+Teachers: `scripted` (listops, generated and seed problems), `recorded:FILE` (replies in JSON lines), `local:MODEL`
+(transformers on this machine), or the id of a model, asked through Inference Providers or at --base-url.
+--teacher may be given several times. After an interruption the same command goes on where it stopped, and pays for
+nothing twice.
 """
 
 

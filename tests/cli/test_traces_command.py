@@ -134,6 +134,24 @@ def test_recipes_and_recordings_that_do_not_exist(material, run, arguments, word
 
 
 @pytest.mark.parametrize(
+    ("teachers", "option", "value"),
+    [
+        (["scripted"], "--recipes", "forward"),
+        (["scripted", "recorded:{folder}/replies.jsonl"], "--recipe-folder", "{folder}"),
+        (["scripted"], "--teacher-revision", "main"),
+        (["local:a/b"], "--base-url", "http://localhost:1/v1"),
+        (["recorded:{folder}/replies.jsonl"], "--provider", "auto"),
+    ],
+)
+def test_options_that_no_teacher_reads_are_refused(material, run, teachers, option, value):
+    given = [f"--teacher={teacher}".format(folder=material) for teacher in teachers]
+    common = ["--problems", "seed", "--limit", "1", "--out", material / "o", *given]
+    line = refused(run, *common, option, value.format(folder=material))
+    assert option in line and "no teacher here reads it" in line and teachers[0].partition(":")[0] in line
+    assert not (material / "o").exists()
+
+
+@pytest.mark.parametrize(
     "option",
     [
         "--max-new-tokens=-5",
