@@ -42,9 +42,10 @@ from .losses import (
     schedule_factor,
     target_mask,
 )
-from .model_card import describe_quantization, training_curves, write_student_card
+from .model_card import EXAMPLE_PROMPT, describe_quantization, training_curves, write_student_card
 from .model_names import cached_revision
 from .non_finite import explain_non_finite
+from .problems.prompting import as_trained
 from .side_table import SideTable
 from .supervision import learn_rejected, learn_solutions
 from .training_args import StructureAwareConfig, refuse_split_sequences
@@ -110,6 +111,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         self.heads: HeadsCallback | None = None
         self._step_counts: dict[str, Tensor] | None = None
         self._last_forward: tuple[ForwardState, dict[str, Tensor]] | None = None
+        self._last_strength = 0.0
         self._component_totals = {"train": defaultdict(float), "eval": defaultdict(float)}
         raw_dataset = kwargs.get("train_dataset")
         custom_collator = kwargs.get("data_collator")
@@ -339,7 +341,8 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
                 total = total + term / (local if counts is None else counts[name]).clamp(min=1)
                 self._record(name, value, local)
                 values[name] = value.detach()
-        self._last_forward = (state, values) if self.model.training else None
+        if self.model.training:
+            self._last_forward, self._last_strength = (state, values), strength
         self._record("nll", -state.log_probs.sum(), state.target_mask.sum())
         self._record_structure(state.batch["structure_counts"], state.target_mask.sum())
         if counts is not None and self.args.average_tokens_across_devices:
@@ -380,7 +383,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
                     self._metrics[mode][name] = [sums[f"{name}/sum"] / sums[f"{name}/count"]]
             totals.clear()
             if mode == "train":
-                self._metrics[mode]["structure_strength"] = [self._strength()]
+                self._metrics[mode]["structure_strength"] = [self._last_strength]
         super().log(logs, start_time)
 
     # ---- card ------------------------------------------------------------------------------------------------------
@@ -413,6 +416,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
             hyperparameters=self.args,
             curves=training_curves(self.state.log_history),
             prompt_format="chat" if self._trained_on_chat else "plain",
+            example_prompt=as_trained(self._tokenizer, EXAMPLE_PROMPT),
             repo_id=self.hub_model_id,
             quantization=describe_quantization(config),
         )

@@ -19,6 +19,7 @@ from .settings import changed_settings, describe_objective, presentable
 logger = logging.getLogger(__name__)
 
 PAPER = "Reasoning Distillation and Structural Alignment for Improved Code Generation, 2025, arXiv 2510.17598"
+EXAMPLE_PROMPT = "Write a function `add(a, b)` that returns the sum of two numbers.\n\n"
 CURVES_FILE = "training_curves.png"
 FACTS_FILE = "card_facts.json"  # what a card was made from; stays in the folder, for `structdistill publish`
 
@@ -36,7 +37,7 @@ def write_student_card(
     evaluations: Sequence[Mapping[str, Any]] = (),
     result_name: str | None = None,
     prompt_format: str = "plain",
-    example_prompt: str = "Write a function `add(a, b)` that returns the sum of two numbers.\n\n",
+    example_prompt: str = EXAMPLE_PROMPT,
     license: str | None = None,
     repo_id: str | None = None,
     quantization: str | None = None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .problem import Problem
 
 
@@ -16,6 +18,17 @@ def student_prompt(problem: Problem) -> str:
     if problem.source == "humaneval":
         return f"Complete this function:\n\n```python\n{problem.prompt.strip()}\n```\n\n"
     return problem.prompt.strip() + "\n\n"
+
+
+def as_trained(tokenizer: Any, prompt: str) -> str:
+    """`prompt` without its last line breaks where they are other tokens at the end of a text than before a completion.
+
+    For code that tokenizes a prompt alone, such as the snippet of a card: the student then writes the line breaks, as
+    single tokens, as they stand in its training.
+    """
+    alone = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    followed = tokenizer(prompt + "x", add_special_tokens=False)["input_ids"]
+    return prompt if followed[: len(alone)] == alone else prompt.rstrip("\n")
 
 
 def format_completion(reasoning: str, code: str, language: str = "python") -> str:
