@@ -53,8 +53,9 @@ class StructureAwareConfig(SFTConfig):
             name.
         attention_layer (`int`, *optional*, defaults to `-1`):
             Which layer; negative counts the layers that attend from the last.
-        attention_heads (`float`, *optional*, defaults to `2`):
-            How many of its heads, the first ones; below 1 the share of them.
+        attention_heads (`float`, *optional*):
+            By default all heads of the layer share the task: their mean must find the name. A number asks each of the
+            first heads to find it; below 1 it is the share of them.
         reasoning_weight (`float`, *optional*, defaults to `1.0`):
             Weight of the supervised tokens outside code, before renormalisation per example.
         code_weight (`float`, *optional*, defaults to `1.0`):
@@ -128,8 +129,9 @@ class StructureAwareConfig(SFTConfig):
     attention_layer: int = field(
         default=-1, metadata={"help": "Layer of the name attention; negative counts from the last that attends."}
     )
-    attention_heads: float = field(
-        default=2, metadata={"help": "Heads of that layer that look for names; below 1: the share of its heads."}
+    attention_heads: float | None = field(
+        default=None,
+        metadata={"help": "Heads that must each find names; below 1: the share of them. Default: all share the task."},
     )
     structure_temperature: float = field(default=0.1, metadata={"help": "Temperature of the alignment's InfoNCE."})
     structure_cache_size: int = field(
@@ -165,12 +167,13 @@ class StructureAwareConfig(SFTConfig):
         for name, least in counts:
             whole = f"a whole number >= {least}"
             _require(name, getattr(self, name), lambda value, n=least: value >= n and int(value) == value, whole)
-        _require(
-            "attention_heads",
-            self.attention_heads,
-            lambda value: 0 < value < 1 or value >= 1 and int(value) == value,
-            "a whole number >= 1, or a share between 0 and 1",
-        )
+        if self.attention_heads is not None:
+            _require(
+                "attention_heads",
+                self.attention_heads,
+                lambda value: 0 < value < 1 or value >= 1 and int(value) == value,
+                "a whole number >= 1, a share between 0 and 1, or None for all heads together",
+            )
         _require("structure_ramp_ratio", self.structure_ramp_ratio, lambda v: 0 <= v <= 1, "a share between 0 and 1")
         if self.structure_head_learning_rate is not None:
             _require("structure_head_learning_rate", self.structure_head_learning_rate, lambda v: v > 0, "> 0")

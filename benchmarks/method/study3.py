@@ -6,6 +6,7 @@ python -m benchmarks.method.study3 --out results [--workers 2] base        # a s
 python -m benchmarks.method.study3 --out results [--workers 2] weights     # reasoning weighs less and more than code
 python -m benchmarks.method.study3 --out results [--workers 2] bank        # solutions embedded by an encoder
 python -m benchmarks.method.study3 --out results [--workers 2] confirm     # the best setting, on the test split
+python -m benchmarks.method.study3 --out results [--workers 2] confirm --setting "all heads share it"
 python -m benchmarks.method.study3 --out results [--workers 2] strengths --arm "AST path" --strengths 1 3
 python -m benchmarks.method.study3 --out results [--workers 2] pairs --beside "AST path"  # and a second objective
 python -m benchmarks.method.study3 --out results gradients                 # one training, probed every 50 steps
@@ -41,11 +42,13 @@ COMMANDS = ("settings", "sizes", "base", "weights", "bank", "confirm", "strength
 SEEDS = range(100, 103)  # neither those of the test runs nor the tuning's
 # names of studies in the ledger
 SETTINGS, PAIRS, STRENGTHS = "one setting changed", "a second objective", "other strengths"
+DEFAULT = "all heads share it"  # of the ablations, what StructureAwareConfig has by default
 BANKS = "an encoder's bank"
 SIZES = (1200, 7200)
 BASE = GeneratedOnBase()
 BASE_RATE = 6e-4  # for all arms: fine-tuning, not training from scratch
 HALF = {**OFF, "attention_coef": 0.3, "attention_heads": 0.5}
+SHARED = {**OFF, "attention_coef": 0.3, "attention_heads": None}
 BASE_ARMS = (
     Arm(SFT),
     Arm("name attention, 0.1", {**OFF, "attention_coef": 0.1}),
@@ -53,6 +56,9 @@ BASE_ARMS = (
     Arm("half of the heads", HALF),
     Arm("half of the heads + AST path, 0.3", {**HALF, "ast_path_coef": 0.3}),
     Arm("half of the heads + AST path, 1", {**HALF, "ast_path_coef": 1.0}),
+    Arm("all heads share it, 0.3", SHARED),
+    Arm("all heads share it, 1", {**SHARED, "attention_coef": 1.0}),
+    Arm("all heads share it, 0.3 + AST path, 0.3", {**SHARED, "ast_path_coef": 0.3}),
 )
 REASONING_WEIGHTS = (0.5, 2.0)
 ENCODER = "pycode-17m"
@@ -63,6 +69,7 @@ ABLATIONS: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...] = (
     ("the layer before the last", ("attention_coef",), {"attention_layer": -2}),
     ("1 head", ("attention_coef",), {"attention_heads": 1}),
     ("5 of 10 heads", ("attention_coef",), {"attention_heads": 5}),
+    (DEFAULT, ("attention_coef",), {"attention_heads": None}),
     ("projections of rank 16", ("dataflow_coef", "ast_path_coef"), {"structure_head_rank": 16}),
     ("1 ancestor", ("ast_path_coef",), {"structure_num_ancestors": 1}),
     ("8 ancestors", ("ast_path_coef",), {"structure_num_ancestors": 8}),
@@ -110,14 +117,21 @@ def pairs(out: Path, name: str, beside: str, values: Sequence[float] = ()) -> It
 
 
 def confirmation(
-    out: Path, name: str, beside: str | None = None, values: Sequence[float] = (), variant: str = "without reasoning"
+    out: Path,
+    name: str,
+    beside: str | None = None,
+    values: Sequence[float] = (),
+    variant: str = "without reasoning",
+    setting: str | None = None,
 ) -> list[Run]:
     """What is ahead on the validation split, with study 1's seeds on its test split.
 
-    Of the settings, or of the pairs with a second objective (`values`: strengths of it beyond those of its tuning). No
-    runs where that is the arm as it is.
+    Of the settings, or of the pairs with a second objective (`values`: strengths of it beyond those of its tuning). Or
+    the `setting` that is named, ahead or not. No runs where that is the arm as it is.
     """
-    if beside is None:
+    if setting is not None:
+        best = next(run.arm for run in ablations(out, name) if run.arm.name == setting)
+    elif beside is None:
         best = ahead(out, name)
     else:
         best = _best(out, list(pairs(out, name, beside, (*SINGLE[beside][1], *values))))
@@ -239,6 +253,11 @@ def main() -> None:
         "--strengths", type=float, nargs="+", default=[], help="others than tuning tried: of it, or of --arm"
     )
     parser.add_argument("--variant", choices=VARIANTS, default="without reasoning", help="of the command confirm")
+    parser.add_argument(
+        "--setting",
+        choices=[label for label, _, _ in ABLATIONS],
+        help="of the command confirm: this one, ahead or not",
+    )
     options = parser.parse_args()
     if options.command == "pairs" and options.beside is None:
         parser.error("the command pairs needs --beside")
@@ -247,7 +266,9 @@ def main() -> None:
     elif options.command == "report":
         print(write_report(options.out))
     elif options.command == "confirm":
-        runs = confirmation(options.out, options.arm, options.beside, options.strengths, options.variant)
+        runs = confirmation(
+            options.out, options.arm, options.beside, options.strengths, options.variant, options.setting
+        )
         make_runs(runs, Ledger(options.out / "runs.jsonl"), options.workers)
     else:
         arm = options.arm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,15 +15,21 @@ from .base import ForwardState, Objective
 
 class NameAttention(Objective):
     """
-    Supervised attention for copying names: at the state that must emit a variable u, some heads of one layer attend to
-    earlier mentions of its name, in the problem, in the reasoning or in the code:
-    `-log sum_{c in mentions} softmax_{c < u} (q[u-1] . k[c] * scaling)`, mean over the heads.
+    Supervised attention for copying names: at the state that must emit a variable u, heads of one layer attend to
+    earlier mentions of its name, in the problem, in the reasoning or in the code. With
+    `p_h = sum_{c in mentions} softmax_{c < u} (q_h[u-1] . k_h[c] * scaling)`, what head h gives to the mentions:
+    `-log mean_h p_h` over all heads of the layer, or, for a number of heads, `mean_h -log p_h`.
+
+    The first is a task that the heads share: its gradient reaches each in proportion to what it finds already, and
+    heads of a pretrained student that do something else are left to it. The second asks it of every one of the first
+    heads, whatever they did before.
 
     Queries and keys are the model's, rotated and normed; there is nothing to learn beside the model. What such heads
     find is what induction heads find by themselves, after many more examples.
 
     Args:
-        heads (`float`): how many heads, the first ones of the layer; below 1 the share of its heads (at least one).
+        heads (`float`, *optional*): None shares the task among all heads of the layer; a number asks it of each of the
+            first ones, below 1 of that share of them (at least one).
 
     References:
         - Heads that copy what followed before: https://huggingface.co/papers/2209.11895
@@ -47,7 +54,7 @@ class NameAttention(Objective):
     name = "attention"
     citation = "Olsson et al. 2022, In-context Learning and Induction Heads, arXiv 2209.11895"
 
-    def __init__(self, heads: float) -> None:
+    def __init__(self, heads: float | None = None) -> None:
         super().__init__()
         self.heads = heads
 
@@ -69,17 +76,22 @@ class NameAttention(Objective):
             scores = asking @ keys[row][:, tokens].float().transpose(1, 2) * seen.scaling  # (h, m, L)
             reach = scores.masked_fill(~visible, -torch.inf).logsumexp(-1)
             found = scores.masked_fill(~mentions, -torch.inf).logsumexp(-1)
-            total = total + (reach - found).sum() / heads
+            if self.heads is None:
+                total = total - ((found - reach).logsumexp(0) - math.log(heads)).sum()
+            else:
+                total = total + (reach - found).sum() / heads
         return total
 
     def _number(self, of: int) -> int:
+        if self.heads is None:
+            return of
         heads = round(self.heads * of) if self.heads < 1 else int(self.heads)
         if heads > of:
             raise InputError(f"attention_heads must be at most {of}, the heads of the layer; found {self.heads:g}.")
         return max(heads, 1)
 
     def get_config_dict(self) -> dict[str, Any]:
-        return {"heads": self.heads}
+        return {"heads": "shared" if self.heads is None else self.heads}
 
 
 def _mentioned_before(batch: Mapping[str, Tensor], window: int | None = None) -> Tensor:

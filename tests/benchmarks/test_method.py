@@ -141,7 +141,7 @@ def choose(folder, coefficients):
 @pytest.mark.parametrize("name, coefficient, number", [
     ("data-flow pointer", "dataflow_coef", 3),
     ("AST path", "ast_path_coef", 5),
-    ("name attention", "attention_coef", 5),
+    ("name attention", "attention_coef", 6),
 ])  # fmt: skip
 def test_every_ablation_changes_one_thing(tmp_path, name, coefficient, number):
     choose(tmp_path, {coefficient: 0.1})
@@ -179,6 +179,8 @@ def test_the_best_setting_on_validation_is_confirmed_on_test(tmp_path):
     assert {run.arm.name for run in confirmed} == {"name attention, 5 of 10 heads + AST path, 0.03"}
     reasoned = study3.confirmation(tmp_path, "name attention", "AST path", variant="with reasoning")
     assert len(reasoned) == 5 and all(run.setting.reasoning for run in reasoned)
+    named = study3.confirmation(tmp_path, "name attention", setting=study3.DEFAULT)
+    assert {run.arm.settings["attention_heads"] for run in named} == {None} and len(named) == 8
     stronger = [run.arm for run in study3.strengths(tmp_path, "AST path", [3.0]) if run.arm.name != SFT]
     assert [arm.settings for arm in stronger] == [{**OFF, "ast_path_coef": 3.0}] * 3
 
@@ -208,7 +210,7 @@ def test_an_encoder_stands_in_for_the_fingerprint(tmp_path):
 
 def test_a_base_is_tuned_by_every_arm_alike():
     runs = list(study3.on_base())
-    assert len({run.key for run in runs}) == len(runs) == 18
+    assert len({run.key for run in runs}) == len(runs) == 27
     assert len({run.learning_rate for run in runs}) == len({run.setting for run in runs}) == 1
 
 

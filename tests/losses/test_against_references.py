@@ -187,7 +187,8 @@ def attention_reference(objective: NameAttention, state: ForwardState) -> float:
     for row, use in batch["variable_positions"].tolist():
         first = use - (state.attention.window or LENGTH)
         found = [t for t in mentions(batch, row, use) if t >= first]
-        for head in range(objective.heads) if found else ():
+        parts = []
+        for head in range(objective.heads or queries.size(1)) if found else ():
             query = queries[row, head, use - 1].tolist()
             group = head // (queries.size(1) // keys.size(1))
             own = batch["segment_ids"][row, use]
@@ -196,8 +197,11 @@ def attention_reference(objective: NameAttention, state: ForwardState) -> float:
                 for t in range(max(first, 0), use)
                 if batch["segment_ids"][row, t] == own
             }
-            part = log_sum_exp(list(scores.values())) - log_sum_exp([scores[t] for t in found])
-            total += part / objective.heads
+            parts.append(log_sum_exp(list(scores.values())) - log_sum_exp([scores[t] for t in found]))
+        if parts and objective.heads is None:
+            total -= log_sum_exp([-part for part in parts]) - math.log(len(parts))
+        elif parts:
+            total += sum(parts) / len(parts)
     return total
 
 
@@ -214,6 +218,7 @@ def objectives():
         "alignment": (ProblemSolutionAlignment(WIDTH, make_bank(), 0.2), alignment_reference),
         "embedding": (EmbeddingCosine(WIDTH, make_bank()), cosine_reference),
         "attention": (NameAttention(3), attention_reference),
+        "attention, shared": (NameAttention(), attention_reference),
     }
 
 
@@ -223,7 +228,8 @@ def test_value_and_gradient(name):
     state = make_state(make_batch())
     value = objective(state)
     assert value.item() == pytest.approx(reference(objective, state), rel=1e-4)
-    inputs = [state.attention.queries, state.attention.keys] if name == "attention" else [state.hidden_states]
+    looks = isinstance(objective, NameAttention)
+    inputs = [state.attention.queries, state.attention.keys] if looks else [state.hidden_states]
     for tensor in inputs:
         (gradient,) = torch.autograd.grad(value, tensor, retain_graph=True)
         check_gradient(lambda: objective(state), tensor, gradient)
@@ -317,7 +323,7 @@ def test_count_is_the_number_of_items(name):
         "embedding": 2,
         "attention": sum(bool(mentions(batch, *place)) for place in batch["variable_positions"].tolist()),
     }
-    assert objective.count(batch) == expected[name]
+    assert objective.count(batch) == expected[objective.name]
 
 
 def test_pointer_ignores_other_examples():
@@ -329,8 +335,9 @@ def test_pointer_ignores_other_examples():
     assert torch.equal(gradient[0, 7:], torch.zeros_like(gradient[0, 7:]))  # the second example has no use
 
 
-def test_name_attention_stays_within_the_window_of_its_layer():
-    objective, reference = objectives()["attention"]
+@pytest.mark.parametrize("name", ["attention", "attention, shared"])
+def test_name_attention_stays_within_the_window_of_its_layer(name):
+    objective, reference = objectives()[name]
     state = make_state(make_batch())
     values = []
     for window in (1, 2, 3, 5, None):
@@ -349,3 +356,16 @@ def test_name_attention_stays_within_its_example():
     (gradient,) = torch.autograd.grad(objective(state), state.hidden_states)
     assert objective.count(batch) == 1 and gradient[0, 7:11].abs().sum() > 0
     assert gradient[0, :7].abs().sum() == 0 and gradient[1].abs().sum() == 0
+
+
+def test_a_shared_task_is_asked_of_each_head_in_proportion_to_what_it_finds():
+    """So a head that does something else is left to it: its share of the pull of the task is next to nothing."""
+    state = make_state(make_batch())
+    with torch.no_grad():
+        state.attention.queries[:, 0] *= 20  # looks at one token, mostly none of the name
+    queries, heads = state.attention.queries, state.attention.queries.size(1)
+    pulls = [torch.autograd.grad(NameAttention(number)(state), queries)[0].norm(dim=-1) for number in (None, heads)]
+    asked = pulls[1].amin(1) > 1e-9  # (B, T): states before a variable
+    shares = (pulls[0] / pulls[1]).movedim(1, -1)[asked] / heads  # (M, H)
+    torch.testing.assert_close(shares.sum(-1), torch.ones(len(shares)), rtol=0, atol=1e-3)
+    assert len(shares) > 2 and shares.min() < 0.01 and shares.max() > 0.5

@@ -141,6 +141,14 @@ def test_a_share_of_the_heads(tmp_path, share, heads):
     assert found[0] == found[1] != found[2]
 
 
+def test_by_default_all_heads_share_the_task(tmp_path):
+    found = [
+        train(tmp_path, max_steps=1, **options).state.log_history[0]["attention"]
+        for options in ({}, {"attention_heads": None}, {"attention_heads": 4})
+    ]
+    assert found[0] == found[1] < found[2]  # the mean of the heads' attention finds more than their mean finds
+
+
 @pytest.mark.parametrize("options, message", [
     ({"attention_layer": 2}, "attends .0, 1.,.* between -2 and -1; found 2"),
     ({"attention_heads": 5}, "at most 4, the heads of the layer; found 5"),
