@@ -109,7 +109,8 @@ def learn_rejected(trainer: Any, dataset: Dataset | IterableDataset) -> bool:
         False where there are none: no `prompt`, `completion` and `rejected` columns, or nothing in `rejected`.
 
     Raises:
-        InputError: a streaming data set that has a `rejected` column: the table needs a pass over all of it.
+        InputError: a streaming data set that has a `rejected` column: the table needs a pass over all of it; or wrong
+            completions in another form (text, messages) than the right ones.
     """
     columns = _columns(dataset)
     if not {"prompt", "completion", "rejected"} <= columns or "input_ids" in columns:
@@ -122,6 +123,7 @@ def learn_rejected(trainer: Any, dataset: Dataset | IterableDataset) -> bool:
     kept = [number for number, rejected in enumerate(dataset["rejected"]) if rejected]
     if not kept:
         return False
+    _check_same_form(dataset[kept[0]])
     wrong = dataset.select(kept).remove_columns("completion").rename_column("rejected", "completion")
     prepared = prepare_like_training(trainer, wrong, "rejected", mask_prompts=True)
     wrong_ids = dict(zip(kept, (ids for ids, _ in _examples(prepared)), strict=True))
@@ -130,6 +132,16 @@ def learn_rejected(trainer: Any, dataset: Dataset | IterableDataset) -> bool:
         prompt = ids[: int(np.argmax(labels != -100))]
         trainer.side_table.add_prompt(prompt, [wrong_ids[number]] if number in wrong_ids else [])
     return True
+
+
+def _check_same_form(row: Mapping[str, Any]) -> None:
+    forms = {name: "text" if isinstance(row[name], str) else "messages" for name in ("completion", "rejected")}
+    if len(set(forms.values())) > 1:
+        raise InputError(
+            "divergence_coef compares `rejected` with `completion`: expected both as text or both as messages, found "
+            f"{forms['completion']} in `completion` and {forms['rejected']} in `rejected`. Convert both columns, or "
+            "set divergence_coef=0.0."
+        )
 
 
 # ---- the bank ------------------------------------------------------------------------------------------------------

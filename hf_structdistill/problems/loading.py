@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from . import benchmarks
-from .families import FAMILIES, MIXTURE, SPLITS, generate_mixture, generate_problems
+from .families import DEFAULT_SIZES, FAMILIES, MIXTURE, SPLITS, generate_mixture, generate_problems
 from .listops import GENERATOR_VERSION, generate_listops
 from .problem import Problem
 from .rows import RowSet, content_hash, hub_rows, read_rows
@@ -99,7 +99,8 @@ def load_problems(
         name: a key of `BENCHMARKS`, or the path of a `.jsonl`/`.parquet` file in the form of "jsonl".
         split: an official split; None for all. MBPP+ tasks belong to the split of their MBPP id.
         path: read this file instead of the Hub.
-        limit: at most this many problems, the first ones.
+        limit: at most this many problems, the first ones. Of generated problems as many are made, where `size` does
+            not say how many there are.
         revision: commit, tag or branch of the Hub data set.
         size, seed: for listops and the generated families, how many problems a split and which ones. "generated" is
             all families but listops, in equal shares.
@@ -123,7 +124,7 @@ def load_problems(
     if limit is not None and limit < 1:
         raise InputError(f"Expected a limit of at least 1 problem, found {limit}.")
     if name in _GENERATED and path is None:
-        problems = _generated(name, benchmark, split, size, seed)
+        problems = _generated(name, benchmark, split, size, seed, limit or 0)
     else:
         problems = _read(name, benchmark, split, path, revision)
     if split is not None:
@@ -150,15 +151,18 @@ def _read(
     return [replace(problem, metadata={**problem.metadata, **pins}) for problem in read(source)]
 
 
-def _generated(name: str, benchmark: Benchmark, split: str | None, size: int | None, seed: int) -> list[Problem]:
+def _generated(
+    name: str, benchmark: Benchmark, split: str | None, size: int | None, seed: int, least: int
+) -> list[Problem]:
     problems: list[Problem] = []
     for part in benchmark.splits if split is None else (split,):
+        number = max(least, DEFAULT_SIZES[part]) if size is None else size
         if name == "listops":
-            problems += generate_listops(part, size=size, seed=seed)
+            problems += generate_listops(part, size=number, seed=seed)
         elif name == MIXTURE:
-            problems += generate_mixture(part, size=size, seed=seed)
+            problems += generate_mixture(part, size=number, seed=seed)
         else:
-            problems += generate_problems(FAMILIES[name], part, size=size, seed=seed)
+            problems += generate_problems(FAMILIES[name], part, size=number, seed=seed)
     rows = [[problem.id, problem.prompt, problem.reference, problem.tests] for problem in problems]
     version = GENERATOR_VERSION if name == "listops" else "-".join(str(FAMILIES[f].version) for f in _parts(name))
     pins = {"revision": f"{name}-{version}-seed{seed}", "content_hash": content_hash(rows)}

@@ -149,6 +149,14 @@ BAD_ROWS = {
 }
 
 
+@pytest.mark.parametrize("name, number", [("listops", 230), ("textops", 210), ("generated", 203)])
+def test_as_many_generated_problems_as_the_limit_asks_for(name, number):
+    more, usual = load_problems(name, split="test", limit=number), load_problems(name, split="test")
+    assert len(more) == number and len(usual) == 200
+    assert [problem.prompt for problem in more[:200]] == [problem.prompt for problem in usual]
+    assert len(load_problems(name, split="test", limit=number, size=5)) == 5
+
+
 @pytest.mark.parametrize("case", BAD_ROWS)
 def test_a_bad_row_is_named(tmp_path, case):
     rows, expected = BAD_ROWS[case]

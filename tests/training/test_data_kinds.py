@@ -14,12 +14,14 @@ from hf_structdistill.heads import HeadsCallback
 from . import tiny
 
 
-def make_trainer(folder, dataset=None, *, pieces=None, **options):
+def make_trainer(folder, dataset=None, *, pieces=None, template=None, **options):
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = template
     return StructureAwareTrainer(
         model=tiny.student(),
         args=StructureAwareConfig(**tiny.settings(folder, **({"max_steps": 1} | options))),
         train_dataset=tiny.dataset(8) if dataset is None else dataset,
-        processing_class=tiny.tokenizer(),
+        processing_class=tokenizer,
         **(pieces or {}),
     )
 
@@ -156,3 +158,21 @@ def test_heads_follow_a_plateau(tmp_path):
     callback.on_pre_optimizer_step(args, None, None, optimizer=optimizer)
     assert callback.optimizer.param_groups[0]["lr"] == pytest.approx(optimizer.param_groups[0]["lr"] / 1e-2)
     assert optimizer.param_groups[0]["lr"] < 1e-2
+
+
+def as_chat(row):
+    """The mapping that docs/training.md shows."""
+    chat = {"prompt": [{"role": "user", "content": row["prompt"].strip()}]}
+    for key in ("completion", "rejected"):
+        if key in row:
+            chat[key] = [{"role": "assistant", "content": row[key]}] if row[key] else None
+    return chat
+
+
+def test_wrong_completions_in_the_form_of_the_right_ones(tmp_path):
+    rows = tiny.dataset(8, columns=tiny.WITH_REJECTED)
+    whole = make_trainer(tmp_path, rows.map(as_chat), template=tiny.CHAT_TEMPLATE, divergence_coef=0.1)
+    assert first_log(whole)["divergence"] > 0
+    forgotten = rows.map(lambda row: {key: value for key, value in as_chat(row).items() if key != "rejected"})
+    with pytest.raises(InputError, match="found messages in `completion` and text in `rejected`"):
+        make_trainer(tmp_path, forgotten, template=tiny.CHAT_TEMPLATE, divergence_coef=0.1)
