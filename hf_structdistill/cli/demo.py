@@ -10,7 +10,7 @@ import typer
 
 HELP = """Run the whole path offline: problems, traces, two students, scores, report.
 
-Built-in problems are answered by recorded and scripted teachers, verified in the sandbox, and used to train the same
+Generated and built-in problems are answered by a scripted teacher, verified in the sandbox, and used to train the same
 small student twice from scratch, with the same data, steps and seed: by TRL's SFTTrainer and by StructureAwareTrainer.
 Both solve held-out problems; whatever comes out is reported as it is. Takes some minutes on two CPU cores. Running it
 again with the same --out continues where it stopped.

@@ -1,9 +1,13 @@
 """Data sets, loaders and collators that SFTTrainer takes: streams, transforms, tensors, dispatched batches."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from datasets import Dataset
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from transformers import AutoModelForCausalLM
 from trl import pack_dataset
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
@@ -18,11 +22,10 @@ def make_trainer(folder, dataset=None, *, pieces=None, template=None, **options)
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = template
     return StructureAwareTrainer(
-        model=tiny.student(),
         args=StructureAwareConfig(**tiny.settings(folder, **({"max_steps": 1} | options))),
         train_dataset=tiny.dataset(8) if dataset is None else dataset,
         processing_class=tokenizer,
-        **(pieces or {}),
+        **({"model": tiny.student()} | (pieces or {})),
     )
 
 
@@ -160,17 +163,27 @@ def test_heads_follow_a_plateau(tmp_path):
     assert optimizer.param_groups[0]["lr"] < 1e-2
 
 
-def as_chat(row):
-    """The mapping that docs/training.md shows."""
-    chat = {"prompt": [{"role": "user", "content": row["prompt"].strip()}]}
-    for key in ("completion", "rejected"):
-        if key in row:
-            chat[key] = [{"role": "assistant", "content": row[key]}] if row[key] else None
-    return chat
+GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+
+
+def shown(text):
+    """The Python block of the guide that holds `text`, without what needs a data set or a tokenizer of the reader."""
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL) if text in b]
+    return "".join(line for line in block.splitlines(keepends=True) if "load_dataset(" not in line)
+
+
+def test_the_student_that_the_guide_shows_can_be_trained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny.tokenizer().save_pretrained("my-tokenizer")
+    exec(shown("Qwen3Config("), {})
+    student = AutoModelForCausalLM.from_pretrained("untrained-student")
+    assert student.num_parameters(exclude_embeddings=True) < 1_100_000
+    make_trainer(tmp_path, pieces={"model": student}).train()
 
 
 def test_wrong_completions_in_the_form_of_the_right_ones(tmp_path):
-    rows = tiny.dataset(8, columns=tiny.WITH_REJECTED)
+    exec(shown("def as_chat("), guide := {})
+    as_chat, rows = guide["as_chat"], tiny.dataset(8, columns=tiny.WITH_REJECTED)
     whole = make_trainer(tmp_path, rows.map(as_chat), template=tiny.CHAT_TEMPLATE, divergence_coef=0.1)
     assert first_log(whole)["divergence"] > 0
     forgotten = rows.map(lambda row: {key: value for key, value in as_chat(row).items() if key != "rejected"})
