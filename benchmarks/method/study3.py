@@ -57,8 +57,6 @@ BASE_ARMS = (
     Arm("half of the heads + AST path, 0.3", {**HALF, "ast_path_coef": 0.3}),
     Arm("half of the heads + AST path, 1", {**HALF, "ast_path_coef": 1.0}),
     Arm("all heads share it, 0.3", SHARED),
-    Arm("all heads share it, 1", {**SHARED, "attention_coef": 1.0}),
-    Arm("all heads share it, 0.3 + AST path, 0.3", {**SHARED, "ast_path_coef": 0.3}),
 )
 REASONING_WEIGHTS = (0.5, 2.0)
 ENCODER = "pycode-17m"
