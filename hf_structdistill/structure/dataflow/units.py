@@ -199,18 +199,20 @@ def _uses_in(walker: Walker, unit: Unit, name: str) -> list[tuple[int, Block]]:
 
 
 def _use_in(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
-    """A use that runs at the point where `unit` stands."""
-    for frame in reversed(unit.frames):
-        if name in frame.bound:
-            walker.owners[occurrence] = frame.scope
-            if name in frame.current:
-                walker.add_reaching(occurrence, (frame.current[name],))
-            return
+    """A use that runs at the point where `unit` stands; what is inside a class does not see the names of the class."""
+    while True:
+        for frame in reversed(unit.frames):
+            if name in frame.bound:
+                walker.owners[occurrence] = frame.scope
+                if name in frame.current:
+                    walker.add_reaching(occurrence, (frame.current[name],))
+                return
+        if not unit.is_class or unit.parent is None:
+            break
+        unit = unit.parent
     walker.elsewhere[occurrence] = unit.block
     definition = unit.block.defs.get(name)
-    if unit.is_class and unit.frames:
-        unit.outer.append((occurrence, name))
-    elif definition is None:
+    if definition is None:
         unit.exposed.append((occurrence, name, unit.block))
     elif definition >= 0:
         walker.add_reaching(occurrence, (definition,))
@@ -233,9 +235,12 @@ def _capture(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
 def _use_global(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
     """A use of a module variable, past every unit in between."""
     module = walker.module
-    if unit.is_class and unit.parent is module:
+    around = unit
+    while around.is_class and around.parent is not None:
+        around = around.parent
+    if around is module:  # class bodies only: runs where the module stands
         _use_in(walker, module, occurrence, name)
-    elif unit is not module:
+    else:
         block = module.block
         module.captured.append((occurrence, name, block, len(walker.nodes), block.defs.get(name)))
 
