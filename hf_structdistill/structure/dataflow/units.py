@@ -110,9 +110,13 @@ def close(walker: Walker, unit: Unit) -> None:
 def _settle_exposed(walker: Walker, unit: Unit) -> None:
     """Uses of the unit's own code that found no definition in their block."""
     defs, declared, parent, entry = unit.defs, unit.declared, unit.parent, unit.entry
-    owners, reach, scope = walker.owners, walker.reach, unit.scope
+    owners, reach, scope, inner = walker.owners, walker.reach, unit.scope, walker.elsewhere
     for occurrence, name, block in unit.exposed:
         if name in defs and name not in declared:
+            if occurrence in inner:  # a class body that may have bound the name keeps what it found, and the name
+                owners.setdefault(occurrence, scope)
+                walker.add_reaching(occurrence, reaching(block, name)[0])
+                continue
             owners[occurrence] = scope
             definitions = defs[name]
             if (
@@ -128,7 +132,8 @@ def _settle_exposed(walker: Walker, unit: Unit) -> None:
                 _use_global(walker, unit, occurrence, name)
             continue
         if name in unit.escaping:
-            reach[occurrence], unbound = reaching(block, name)
+            found, unbound = reaching(block, name)
+            walker.add_reaching(occurrence, found)
             if not unbound:
                 continue
         if parent is None:
@@ -152,7 +157,7 @@ def _settle_captured(walker: Walker, unit: Unit, floats: dict[str, list[int]]) -
                 else:
                     _capture(walker, unit.parent, occurrence, name)
             continue
-        walker.owners[occurrence] = unit.scope
+        walker.owners.setdefault(occurrence, unit.scope)  # a class body that falls back on the module keeps its name
         found = {definition} if definition is not None else set(reaching(block, name)[0])
         definitions = defs[name]
         if len(definitions) > len(found):
@@ -188,10 +193,10 @@ def _settle_floating(walker: Walker, unit: Unit) -> dict[str, list[int]]:
 
 
 def _uses_in(walker: Walker, unit: Unit, name: str) -> list[tuple[int, Block]]:
-    """Uses of a variable in the unit's own code, not in the functions it creates."""
+    """Uses of a variable in the unit's own code and in class bodies there, not in the functions it creates."""
     found = []
     for use in walker.uses_named(name):
-        if walker.owners.get(use, unit.scope) == unit.scope:
+        if walker.owners.get(use, unit.scope) == unit.scope or use in walker.elsewhere:
             block = walker.block_of(use)
             if unit.may_precede(unit.entry, 0, block, use):
                 found.append((use, block))
