@@ -85,6 +85,17 @@ TRY = [
         "x$1 = 0\ntry:\n    try:\n        x$2 = f()\n        g()\n    except E:\n        pass\nexcept F:\n    x$3",
         "3<1,2",
     ),
+    # which it leaves as it was before a handler bound its name
+    (
+        "def f():\n    e$1 = 0\n    try:\n        g()\n        e$2 = 1\n        h()\n    except E as e$3:\n        return\n"
+        "    finally:\n        e$4",
+        "4<1,2,3",
+    ),
+    (
+        "e$1 = 0\ntry:\n    e$2 = f()\n    try:\n        e$3 = g()\n        h()\n    except E as e$4:\n        pass\n"
+        "except F:\n    e$5",
+        "5<1,2,3,4",
+    ),
     ("x$1 = 0\ntry:\n    (x$2 := f()) + g()\nexcept E:\n    x$3", "3<1,2"),
     ("x$1 = 0\ntry:\n    pass\nfinally:\n    try:\n        x$2 = f()\n    finally:\n        x$3\nx$4", "3<1,2 4<2"),
 ]

@@ -58,10 +58,11 @@ def _leave_try(w: Walker, context: Try, _: None = None) -> None:
 def _handlers(w: Walker, what: tuple[Try, list[int]], after: Block) -> None:
     """Each handler starts from any state the body could be in when it raised.
 
-    What no handler takes leaves in the state in which a handler starts; its first statement is a point where the
-    enclosing try sees that state.
+    What no handler takes leaves in that state, before any `as` binds a name.
     """
     context, handlers = what
+    if w.unit.dispatch is not None:
+        flow(context.dispatch, w.unit.dispatch)
     for handler in reversed(handlers):
         parts = w.parts(handler)[1:]
         suite = [p for p in parts if w.kinds[p] == w.n.block]
@@ -74,6 +75,7 @@ def _handlers(w: Walker, what: tuple[Try, list[int]], after: Block) -> None:
 
 def _start_handler(w: Walker, dispatch: Block, _: None) -> None:
     w.start(Block(*([dispatch] if dispatch.preds else [])))
+    w.block.covered = w.unit.dispatch
 
 
 def _end_handler(w: Walker, matched: list[int], after: Block) -> None:
