@@ -137,6 +137,17 @@ def test_loops(source, edges):
     check(source, edges)
 
 
+@pytest.mark.parametrize("number", ["0", "00", "0_0", "0x0", "0X00", "0b0", "0o0_0", "0j", "010", "False"])
+def test_no_zero_is_always_true(number):
+    check(f"x$1 = 0\nwhile {number}:\n    x$2 = 1\nx$3", "3<1,2")
+    check(f"if {number}:\n    x$1 = 1\nelse:\n    x$2 = 2\nx$3", "3<1,2")
+
+
+@pytest.mark.parametrize("number", ["1", "0xb0", "0b10", "0o10", "1_000", "2j", "True"])
+def test_other_integers_are_always_true(number):
+    check(f"x$1 = 0\nwhile {number}:\n    x$2 = 1\n    if f(): break\nx$3", "3<2")
+
+
 @pytest.mark.parametrize(("source", "edges"), TRY)
 def test_exceptions(source, edges):
     check(source, edges)

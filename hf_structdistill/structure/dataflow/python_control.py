@@ -64,7 +64,12 @@ def _always(w: Walker, condition: int) -> bool:
     """A condition that cannot be false: `True` or a nonzero integer, as in `while True`."""
     if w.kinds[condition] == w.n.true:
         return True
-    return w.kinds[condition] == w.n.integer and bool(w.tree.text(condition).strip(b"0"))
+    if w.kinds[condition] != w.n.integer:
+        return False
+    try:
+        return int(w.tree.text(condition).rstrip(b"jJlL"), 0) != 0
+    except ValueError:  # none of Python 3: 010
+        return False
 
 
 def boolean_operator(w: Walker, node: int) -> None:
