@@ -47,6 +47,13 @@ from flows import check, check_values, definitions, variables
         ("type X$1 = list[int]\nX$2", "2<1"),
         ("m$1 = f(); v$2 = 1\ntype(m$3).a = v$4", "3<1 4<2"),
         ("type$1 = 3; match$2 = 4\ntype$3, match$4", "3<1 4<2"),
+        # the grammar reads a store into a variable called `type` as an alias too
+        ("def f(type$1, i$2):\n    type$3[i$4] = i$5\n    return type$6", "3<1 4<2 5<2 6<3"),
+        ("def f(type$1, i$2, b):\n    type$3[i$4].a = type$5[i$6].b\n    return type$7", "3<1 4<2 5<1 6<2 7<3"),
+        ("def f(type$1, i$2):\n    type$3[0]: T = type$4[i$5] | i$6\n    return type$7", "3<1 4<1 5<2 6<2 7<3"),
+        ("def f(type$1, i$2):\n    if i$3:\n        type$4[i$5][0] = 1\n    return type$6", "3<2 4<1 5<2 6<1,4"),
+        ("def f(type$1, i$2):\n    type$3[i$4](i$5).a = 1\n    return type$6", "3<1 4<2 5<2 6<1"),
+        ("def f(type$1, i$2):\n    type$3(i$4).a = i$5[i$6:i$7]\n    return type$8", "3<1 4<2 5<2 6<2 7<2 8<1"),
         # Unicode names are compared in NFKC; offsets are bytes
         ("ﬁ$1 = 1\nfi$2; é$3 = 2; é$4", "2<1 4<3"),
     ],
@@ -81,6 +88,7 @@ def test_edges(source, edges):
         ("a = 0\ndef f(x, y$1=a$2, *z, w$3=a$4): pass", "1<2 3<4"),
         ("a = 0\ng$1 = lambda x$2=a$3: x$4", "1<3,4 2<3"),
         ("a = 0\nmatch a$1:\n    case [x$2, *y$3]: pass", "2<1 3<1"),
+        ("a = i = 0\ntype = {}\ntype$1[i$2] = a$3", "1<1,2,3"),
         # a called name carries a value only where it is one
         ("def f(g):\n    x$1 = g$2(len)", "1<2"),
     ],

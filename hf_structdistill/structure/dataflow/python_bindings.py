@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .blocks import UNBOUND
-from .graph import CALLEE, DEF, OBJECT
+from .graph import CALLEE, DEF, OBJECT, USE
 from .units import Frame
 from .walker import Task, Walker
 
@@ -268,19 +268,58 @@ def global_statement(w: Walker, node: int) -> None:
 def type_alias_statement(w: Walker, node: int) -> None:
     """`type X = ...` binds X; the rest is an annotation.
 
-    The grammar also reads `type(x).a = value` as an alias; there, what follows `type` is no name.
+    The grammar also reads `type[i] = value` and `type(x).a = value` as an alias; there, what follows `type` is no name.
     """
     parts = w.parts(node)
     n = w.n
     inner = parts[1] + 1
     if w.kinds[inner] == n.generic_type:
         inner += 1
-    if w.kinds[inner] == w.n.identifier:
+    if w.kinds[inner] == n.identifier:
         w.define(inner, DEF | OBJECT)
         return
-    w.tasks.append((None, inner, w.last[parts[1]]))
-    w.later(_called, parts[0])
-    w.tasks.append((None, parts[-1] + 1, w.last[parts[-1]]))
+    if w.kinds[inner] == n.constrained_type:  # `type[i]: T = value`
+        parts[1] = inner + 1
+    w.later(_store_into_type, parts)
+    for part in _expressions(w, parts[1]):
+        w.scan(part)
+    w.later(_use_type, parts)
+    for part in _expressions(w, parts[-1]):
+        w.scan(part)
+
+
+def _use_type(w: Walker, parts: list[int], _: None) -> None:
+    """Read the name `type`: called, unless the grammar took the brackets behind it for a list."""
+    inner = parts[1] + 1
+    while w.kinds[inner] in w.n.stores:
+        inner += 1
+    w.use(parts[0], USE if w.kinds[inner] == w.n.list else CALLEE)
+
+
+def _store_into_type(w: Walker, parts: list[int], _: None) -> None:
+    """`type[i] = value`, `type[i].a = value`: a store as into any other variable; `type(x).a` changes no variable."""
+    keyword, target, value = parts[0], parts[1], parts[-1]
+    inner = target + 1
+    while w.kinds[inner] == w.n.subscript or w.kinds[inner] == w.n.attribute:
+        inner += 1
+    occurrence = w.bind_partly(keyword) if w.kinds[inner] == w.n.list else None
+    if occurrence is not None:
+        w.assigned.append((occurrence, value, w.last[value]))
+        w.assigned.append((occurrence, keyword, w.last[target]))
+
+
+def _expressions(w: Walker, node: int) -> list[int]:
+    """The expressions, last to first, that the grammar took for a type: `a[i]` is generic there, `a[i].b` a member."""
+    found, stack = [], [node]
+    while stack:
+        node = stack.pop()
+        if w.kinds[node] == w.n.member_type:
+            stack.extend(w.operands(node)[:1])
+        elif w.kinds[node] in w.n.types:
+            stack.extend(w.operands(node))
+        else:
+            found.append(node)
+    return found
 
 
 def decorator(w: Walker, node: int) -> None:
