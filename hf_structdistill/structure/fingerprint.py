@@ -21,10 +21,12 @@ def structure_fingerprint(source: str | bytes, language: str = "python", size: i
     hashing, Weinberger et al. 2009).
 
     Returns:
-        (size,) float32 of norm 1; zeros for a program without any node, such as the empty one.
+        (size,) float32 of norm 1; zeros for a program without any node but the root, such as the empty one.
     """
     tree = parse(source, language)
     vector = np.zeros(size, dtype=np.float32)
+    if len(tree) == 1:
+        return vector
     for feature, number in Counter(_features(tree)).items():
         code = zlib.crc32(feature.encode())
         vector[code % size] += (1.0 if code & 0x80000000 else -1.0) * np.log1p(number)
