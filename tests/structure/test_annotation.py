@@ -163,6 +163,12 @@ def test_docstrings_score_nothing_but_other_strings_do():
     assert types(annotator, a, 12)[0] == "string" and types(annotator, a, 8) == []
 
 
+def test_backticks_are_no_docstring_whatever_quotes_stand_elsewhere():
+    for tail in ("y = 1", "y = ''"):
+        a, _ = annotate(["```\n", "`x`", "\n", tail, "\n```"])
+        assert a.structure_score[1] == 0.5
+
+
 def test_white_space_in_a_string_with_escapes_is_content():
     a, annotator = annotate(["```\n", "x = ", "'", "a\\n", "  ", "b\\n", "'", "\n```"])
     assert a.structure_score[4] == 0.5 and types(annotator, a, 4)[0] == "string"

@@ -91,6 +91,8 @@ def test_offsets_are_bytes_of_the_utf8_text():
         ("class A:\n    r'''raw'''\n    def f(self):\n        u'doc'\n        'no'\n", ["r'''raw'''", "u'doc'"]),
         ("def f():\n    f'{x}'\n", []),
         ("def f():\n    b'bytes'\n", []),
+        ("`x`\n'not this'\n", []),
+        ("'one' `x`\n", []),
         ("def f():\n    x = 'value'\n", []),
         ("if x:\n    'string'\n", []),
     ],

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def is_docstring(tree: SyntaxTree, statement: int, body: int, owner: int) -> bool:
     """Whether this is the first statement of a module, class or function body, and only a string.
 
-    https://docs.python.org/3/glossary.html#term-docstring. f-strings and bytes are no docstrings.
+    https://docs.python.org/3/glossary.html#term-docstring. f-strings and bytes are no docstrings,
+    nor is what Python 2 has in backticks, which the grammar calls a string.
     """
     kinds, last, names = tree.kinds, tree.last, tree.language.kind_names
     kind = names[kinds[body]] if body >= 0 else ""
@@ -36,8 +37,8 @@ def is_docstring(tree: SyntaxTree, statement: int, body: int, owner: int) -> boo
 
 
 def _is_text(opening: str) -> bool:
-    """Whether a string that opens so is neither bytes nor an f-string."""
-    return not {"b", "B", "f", "F"}.intersection(opening)
+    """Whether a string that opens so is neither bytes, nor an f-string, nor an expression in backticks."""
+    return not {"b", "B", "f", "F", "`"}.intersection(opening)
 
 
 def analyse_dataflow(tree: SyntaxTree) -> DataFlow:
