@@ -80,13 +80,42 @@ def _search(block: Block, name: str) -> tuple[tuple[int, ...], bool]:
     return tuple(sorted(found)), entry
 
 
-def blocks_before(block: Block) -> set[Block]:
-    """The blocks from which `block` can be reached over at least one edge (itself only when it is in a loop)."""
+def spread_marks(block: Block, marks: dict[Block, int], before: dict[Block, int]) -> int:
+    """The marks (one bit each) of the blocks from which `block` can be reached over at least one edge.
+
+    Itself counts only when it is in a loop. `before` keeps what is found for all blocks on the way: each is visited
+    once or twice and about once more for each loop around it, however many blocks are asked about.
+    """
+    if block not in before:
+        order = _ascending(block, before)
+        before.update(dict.fromkeys(order, 0))
+        changed = True
+        while changed:
+            changed = False
+            for here in order:
+                found = before[here]
+                for above in here.preds:
+                    if above is not None:
+                        found |= before[above] | marks.get(above, 0)
+                if found != before[here]:
+                    before[here] = found
+                    changed = True
+    return before[block]
+
+
+def _ascending(block: Block, known: dict[Block, int]) -> list[Block]:
+    """The block and all before it that are not known, each after its predecessors but for the edges back of loops."""
+    order: list[Block] = []
     seen: set[Block] = set()
-    stack = [block]
+    stack: list[tuple[Block, bool]] = [(block, False)]
     while stack:
-        for above in stack.pop().preds:
-            if above is not None and above not in seen:
-                seen.add(above)
-                stack.append(above)
-    return seen
+        here, done = stack.pop()
+        if done:
+            order.append(here)
+        elif here not in seen:
+            seen.add(here)
+            stack.append((here, True))
+            for above in here.preds:
+                if above is not None and above not in seen and above not in known:
+                    stack.append((above, False))
+    return order

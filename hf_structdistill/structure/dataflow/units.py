@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .blocks import Block, blocks_before, reaching
+from .blocks import Block, reaching, spread_marks
 
 if TYPE_CHECKING:
     from .walker import Walker
@@ -51,6 +51,7 @@ class Unit:
         "frames",
         "contexts",
         "dispatch",
+        "_marks",
         "_before",
     )
 
@@ -77,16 +78,18 @@ class Unit:
         """Enclosing loops and try statements, inner last."""
         self.dispatch: Block | None = None
         """Where an exception raised now goes inside this unit."""
-        self._before: dict[Block, set[Block]] = {}
+        self._marks: dict[Block, int] = {}
+        """A bit for each block in which a function was created, for `may_precede`."""
+        self._before: dict[Block, int] = {}
 
     def may_precede(self, first: Block, after: int, second: Block, occurrence: int) -> bool:
         """Whether `occurrence`, in block `second`, can run after the point `after` of block `first`."""
         if first is second and occurrence >= after:
             return True
-        before = self._before.get(second)
-        if before is None:
-            before = self._before[second] = blocks_before(second)
-        return first in before
+        if not self._marks:  # the walk has ended: all functions are known
+            asked = [self.entry, *[use[2] for use in self.floating], *[use[2] for use in self.captured]]
+            self._marks = {block: 1 << i for i, block in enumerate(dict.fromkeys(asked))}
+        return spread_marks(second, self._marks, self._before) & self._marks[first] != 0
 
 
 def close(walker: Walker, unit: Unit) -> None:
