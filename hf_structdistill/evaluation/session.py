@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import replace_text
+from ..model_names import model_fingerprint
 from ..problems.problem import Problem
 from .completion import Sample
 from .samples import append_rows, drop_torn_end, read_rows, text_hash
-
-_SAMPLE_BYTES = 1 << 20
 
 Done = dict[tuple[str, int], Sample]
 """(problem id, number of the sample) -> what was generated."""
@@ -138,24 +136,6 @@ def hub_commit(name: str) -> str | None:
             continue  # loading it will say what is wrong
         return folder.name if folder.parent.name == "snapshots" else None
     return None
-
-
-def model_fingerprint(name: str) -> str:
-    """Tells a retrained folder from the one before: a hash over its configuration and parts of its weights.
-
-    Reads the first, middle and last MiB of each weight file, so that an 8B model takes no minute.
-    """
-    folder = Path(name)
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".safetensors", ".bin", ".json") and path.is_file():
-            size = path.stat().st_size
-            digest.update(f"{path.name}:{size}:".encode())
-            with open(path, "rb") as file:
-                for start in sorted({0, max(0, size // 2), max(0, size - _SAMPLE_BYTES)}):
-                    file.seek(start)
-                    digest.update(file.read(_SAMPLE_BYTES))
-    return digest.hexdigest()[:16]
 
 
 def model_labels(names: Sequence[str]) -> list[str]:
