@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from ..problems import Problem
 from ..problems.extraction import extract_code
 from .base import Reply, Request, Teacher
@@ -105,9 +106,10 @@ def collect_traces(
         progress: told how far each stage is.
 
     Raises:
-        InputError: `out` cannot be written, or another run is writing it; no sandbox on this machine.
+        InputError: two problems of one id; `out` cannot be written, or another run is writing it; no sandbox on this
+            machine.
     """
-    by_id = {problem.id: problem for problem in problems}
+    by_id = _by_id(problems)
     report = _one_at_a_time(progress or (lambda stage, done, total: None))
     with Journal(Path(out) / "journal.jsonl") as journal, Judge(journal, by_id, workers, report) as judge:
         asked = [(teacher, _each(problems, teacher.requests)) for teacher in teachers]
@@ -119,6 +121,18 @@ def collect_traces(
         usage = count_usage([*asked, *again], journal)
     traces = add_scores(first.traces + second.traces, by_id)
     return TraceSet(traces, by_id, first.refused + second.refused, first.resumed + second.resumed, usage)
+
+
+def _by_id(problems: Sequence[Problem]) -> dict[str, Problem]:
+    by_id: dict[str, Problem] = {}
+    for problem in problems:
+        if problem.id in by_id:
+            raise InputError(
+                f"Expected a different id for each problem, found '{problem.id}' twice: a reply to one would be judged "
+                "by the tests of the other. Give the rows of your files an 'id' of their own."
+            )
+        by_id[problem.id] = problem
+    return by_id
 
 
 def _each(problems: Iterable[Problem], requests: Callable[[Problem], Sequence[Request]]) -> list[Request]:

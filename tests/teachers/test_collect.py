@@ -98,6 +98,18 @@ def test_a_refused_request_is_told_and_tried_again(tmp_path, seed_problems):
     assert len(collect_traces(seed_problems[:3], [teacher], tmp_path, workers=1).traces) == 3
 
 
+def test_problems_of_one_id_are_refused(tmp_path):
+    rows = {"a": ("Add a and b.", "assert f(2, 3) == 5"), "b": ("Multiply a and b.", "assert f(2, 3) == 6")}
+    both = []
+    for name, (prompt, test) in rows.items():
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text(json.dumps({"prompt": prompt, "entry_point": "f", "tests": [test]}) + "\n")
+        both += load_problems(str(path))
+    with pytest.raises(InputError, match="'jsonl/0' twice.*'id' of their own"):
+        collect_traces(both, [ScriptedTeacher()], tmp_path / "o", workers=1)
+    assert not (tmp_path / "o").exists()
+
+
 def test_recorded_replies_of_both_forms(tmp_path, shared_data):
     problems = load_problems("mbpp", path=shared_data / "mbpp.jsonl")
     problems = [p for p in problems if p.split in ("train", "validation")][85:115]
