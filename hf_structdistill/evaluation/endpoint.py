@@ -43,7 +43,13 @@ def iterate_endpoint(
             yielded, requests that failed for good.
     """
     teacher = InferenceTeacher(
-        model, base_url=base_url, max_tokens=max_new_tokens, concurrency=concurrency, retries=retries, backoff=backoff
+        model,
+        base_url=base_url,
+        max_tokens=max_new_tokens,
+        concurrency=concurrency,
+        retries=retries,
+        backoff=backoff,
+        keep_empty=True,  # a student that says nothing is wrong, not unreachable
     )
     sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_new_tokens}
     requests = [

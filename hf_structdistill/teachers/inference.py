@@ -64,6 +64,7 @@ class InferenceTeacher:
             seconds up to two minutes, or as long as the endpoint's Retry-After says.
         timeout: seconds for one call.
         budget: stops before it would be exceeded; what is then not asked is told as refused.
+        keep_empty: an empty reply is an answer, as in an evaluation; otherwise it is a passing failure.
         processes: that share the asking; by default one for each 32 requests in flight, up to the cores there are,
             once there are a thousand requests for each. Under a limited budget it is one.
 
@@ -91,6 +92,7 @@ class InferenceTeacher:
         backoff: float = 1.0,
         timeout: float = 600.0,
         budget: Budget | None = None,
+        keep_empty: bool = False,
         processes: int | None = None,
     ) -> None:
         if base_url is not None:
@@ -101,6 +103,7 @@ class InferenceTeacher:
         )
         self.concurrency, self.retries, self.backoff, self.timeout = concurrency, retries, backoff, timeout
         self.budget = budget or Budget()
+        self.keep_empty = keep_empty
         self.processes = processes
 
     def requests(self, problem: Problem) -> Sequence[Request]:
@@ -249,11 +252,13 @@ class InferenceTeacher:
         if not choices:
             raise ValueError("a reply without choices")
         message, usage = choices[0].message, output.usage
-        if message.content is None and _thoughts(message) is None:
+        thoughts = _thoughts(message)
+        nothing = message.content is None if self.keep_empty else not (message.content or "").strip()
+        if nothing and not (thoughts or "").strip():
             raise ValueError("a reply without content")
         return Reply(
             text=message.content or "",
-            reasoning_content=_thoughts(message),
+            reasoning_content=thoughts,
             prompt_tokens=usage.prompt_tokens if usage else None,
             completion_tokens=usage.completion_tokens if usage else None,
             finish_reason=choices[0].finish_reason,

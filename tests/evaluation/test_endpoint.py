@@ -82,6 +82,15 @@ def test_requests_that_fail_for_good_are_asked_again_by_a_second_run(server, ben
     assert json.loads((out / "results.json").read_text())["models"][0]["pass@k"]["1"] == 1.0
 
 
+def test_a_student_that_says_nothing_is_wrong_and_not_asked_again(server, benchmark_file, tmp_path):
+    contents = {p.entry_point: {"content": a} for p, a in zip(PROBLEMS, answers(), strict=True)}
+    contents["last"]["content"] = ""
+    out = tmp_path / "out"
+    done = run("--model", "served", "--endpoint", server(contents), "--benchmark", benchmark_file, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((out / "results.json").read_text())["models"][0]["pass@k"]["1"] == 0.75
+
+
 def test_an_address_without_a_scheme_is_one_line(benchmark_file, tmp_path):
     out = tmp_path / "out"
     options = ("--model", "served", "--benchmark", benchmark_file, "--out", out)

@@ -56,7 +56,7 @@ class Server:
             await asyncio.sleep(self.latency)
             fault = self.fault(key)
             if fault is not None:
-                return await self.misbehave(fault, writer)
+                return await self.misbehave(fault, body, writer)
             await send(writer, 200, self.completion(body))
             self.write_log("sent", key)
             return True
@@ -69,7 +69,7 @@ class Server:
         self.turn += 1
         return self.faults[self.turn % len(self.faults)]
 
-    async def misbehave(self, fault, writer):
+    async def misbehave(self, fault, body, writer):
         if fault in ("429", "429-date"):
             wait = "0.1" if fault == "429" else "Wed, 21 Oct 2015 07:28:00 GMT"
             return await send(writer, 429, {"error": "slow down"}, {"Retry-After": wait})
@@ -81,6 +81,8 @@ class Server:
             return await send(writer, 400, {"error": "not this prompt"})
         if fault == "empty":
             return await send(writer, 200, {"id": "x", "created": 0, "model": "m", "choices": [], "usage": None})
+        if fault == "blank":
+            return await send(writer, 200, self.completion(body, content=" \n"))
         if fault == "malformed":
             return await send_raw(writer, 200, b'{"choices": [{"mess')
         if fault == "other":
@@ -90,11 +92,11 @@ class Server:
         await writer.drain()
         return False
 
-    def completion(self, body):
+    def completion(self, body, content=None):
         prompt = body["messages"][-1]["content"]
         name = ENTRY_POINT.search(prompt)
         answer = self.answers.get(name.group(1) if name else "", {"content": "I cannot help with that."})
-        message = {"role": "assistant", "content": answer["content"]}
+        message = {"role": "assistant", "content": answer["content"] if content is None else content}
         if "reasoning_content" in answer:
             message["reasoning_content"] = answer["reasoning_content"]
         usage = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}

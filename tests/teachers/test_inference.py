@@ -134,12 +134,26 @@ def test_replies_are_asked_for_judged_and_counted(processes, server, tmp_path):
 
 
 def test_passing_faults_are_met_with_another_try(processes, server, tmp_path):
-    faults = "429,500,disconnect,malformed,empty,429-date,other"
+    faults = "429,500,disconnect,malformed,empty,blank,429-date,other"
     url, log = server(faults=faults)
-    collected, _ = run(processes, url, tmp_path / "o", 21)
-    assert len(collected.traces) == 21 and not collected.refused
+    collected, _ = run(processes, url, tmp_path / "o", 24)
+    assert len(collected.traces) == 24 and not collected.refused
     assert all(trace.code for trace in collected.traces)
     assert set(Counter(events(log, "arrived")).values()) == {2}
+
+
+def test_a_blank_reply_is_never_stored_and_thoughts_alone_are_a_reply(processes, server, tmp_path):
+    first, second = problems(2)
+    thinking = {"content": "", "reasoning_content": "Hm, let me", "finish_reason": "length"}
+    url, log = server({first.entry_point: {"content": ""}, second.entry_point: thinking})
+    for asked in (4, 7):  # three tries in each run; the reply that has thoughts is asked for once
+        collected, _ = run(processes, url, tmp_path / "o", 2, retries=2)
+        [(request, reason)] = collected.refused
+        assert request.problem_id == first.id and "without content" in reason
+        assert [(t.problem_id, t.extraction) for t in collected.traces] == [(second.id, "no_code")]
+        assert len(events(log, "arrived")) == asked
+    records = [json.loads(line) for line in (tmp_path / "o" / "journal.jsonl").read_text().splitlines()]
+    assert [r["request"]["problem_id"] for r in records if r["kind"] == "reply"] == [second.id]
 
 
 def test_several_processes_ask_for_each_reply_once(processes, server, tmp_path):
