@@ -47,7 +47,7 @@ def extract_code(
         entry_point: name of the function that the tests call.
         reasoning_content: reasoning that the API returned apart from the reply.
     """
-    thinking, answer, thought_ends = _split_thinking(completion)
+    thinking, answer, thought_ends = split_thinking(completion)
     before = [reasoning_content or "", thinking]
     if not thought_ends:
         return Extraction(None, _join(before), "unclosed_think")
@@ -68,7 +68,7 @@ def extract_code(
 _LONE_CLOSE = re.compile(r"^[ \t]*</think>|</think>[ \t]*$", re.MULTILINE)
 
 
-def _split_thinking(completion: str) -> tuple[str, str, bool]:
+def split_thinking(completion: str) -> tuple[str, str, bool]:
     """Thinking, answer, and whether the thinking comes to an end."""
     start = completion.lstrip()
     if start.startswith("<think>"):

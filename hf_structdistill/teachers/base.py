@@ -19,7 +19,8 @@ Item = TypeVar("Item")
 class Request:
     """One call to a teacher. Everything that can change the reply is in here, so `key` tells requests apart.
 
-    A reply to a "backward" request is a plan alone; its code is the problem's reference. Any other reply holds code.
+    A reply to a "backward" request is a plan alone, without code; its code is the problem's reference. Any other reply
+    holds code.
     """
 
     problem_id: str

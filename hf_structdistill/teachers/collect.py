@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..problems import Problem
-from ..problems.extraction import extract_code
 from .base import Reply, Request, Teacher
 from .journal import Journal
 from .judging import Judge, Progress
+from .reading import read_reply
 from .redaction import redact
 from .scores import add_scores
 from .trace import Trace
@@ -128,8 +128,8 @@ def _by_id(problems: Sequence[Problem]) -> dict[str, Problem]:
     for problem in problems:
         if problem.id in by_id:
             raise InputError(
-                f"Expected a different id for each problem, found '{problem.id}' twice: a reply to one would be judged "
-                "by the tests of the other. Give the rows of your files an 'id' of their own."
+                f"Expected a different id for each problem, found '{problem.id}' twice: a reply to one would be "
+                "judged by the tests of the other. Give the rows of your files an 'id' of their own."
             )
         by_id[problem.id] = problem
     return by_id
@@ -162,7 +162,7 @@ def _ask(
         for request in answered:
             record = journal.get("reply", request.key)
             assert record is not None  # on disk, or it would not count
-            traces[request.key] = _trace(request, problems[request.problem_id], record)
+            traces[request.key] = read_reply(request, problems[request.problem_id], _reply(record))
             judge.add(traces[request.key])
 
     known = [request for request in requests if journal.get("reply", request.key) is not None]
@@ -227,25 +227,3 @@ def _refusals(refused: Iterable[tuple[Request, str]], journal: Journal) -> list[
 
 def _reply(record: Mapping[str, Any]) -> Reply:
     return Reply(**record["reply"])
-
-
-def _trace(request: Request, problem: Problem, record: Mapping[str, Any]) -> Trace:
-    reply = _reply(record)
-    trace = Trace(
-        problem_id=problem.id,
-        teacher=request.teacher,
-        reasoning=reply.text.strip(),
-        code=problem.reference,
-        revision=request.revision,
-        sampling=request.sampling,
-        messages=request.messages,
-        tokens=reply.completion_tokens,
-        finish_reason=reply.finish_reason,
-        recipe=request.recipe,
-        sample=request.sample,
-        key=request.key,
-    )
-    if request.recipe == "backward":
-        return trace
-    found = extract_code(reply.text, problem.entry_point, reasoning_content=reply.reasoning_content)
-    return replace(trace, reasoning=found.reasoning.strip(), code=found.code, extraction=found.status)

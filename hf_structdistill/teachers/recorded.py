@@ -99,8 +99,9 @@ class RecordedTeacher:
 
     @staticmethod
     def _answers(row: Mapping[str, Any], recipe: str, problem: Problem) -> bool:
-        if recipe == "backward":
-            return bool(row.get("plan")) and problem.reference is not None
+        if recipe == "backward":  # beside a response an empty plan is none; alone it is the reply
+            given = bool(row.get("plan")) or row.get("response") is None
+            return given and problem.reference is not None
         return isinstance(row.get("response"), str)
 
     def _request(self, problem: Problem, row: Mapping[str, Any], recipe: str, sample: int) -> Request:
@@ -129,11 +130,12 @@ class RecordedTeacher:
 
     def _reply(self, request: Request, problem: Problem) -> Reply:
         row = self._of(problem)[request.sample]
-        if request.recipe == "backward":
-            return Reply(row["plan"])
+        text = row["plan"] if request.recipe == "backward" else row["response"]
+        if request.recipe == "backward" and row.get("response") is not None:
+            return Reply(text)  # the row's other fields are about the response
         usage = row.get("usage") or {}
         return Reply(
-            row["response"],
+            text,
             reasoning_content=row.get("reasoning_content"),
             prompt_tokens=usage.get("prompt_tokens"),
             completion_tokens=usage.get("completion_tokens"),

@@ -27,7 +27,8 @@ class Trace:
         recipe: how the teacher was asked: "forward" (problem to reasoning to code), "backward" (problem and
             reference to the plan that leads there), "repair", "mistake" (a wrong solution on purpose).
         sample: number of this sample among those of the same request.
-        extraction: "ok", or why there is no code (see `problems.extraction`).
+        extraction: "ok", or why there is no code (see `problems.extraction`). Of a backward reply, whose code is the
+            reference, what is wrong with the plan: "no_plan", "cut_plan", "code_in_plan", "unclosed_think".
         syntax, dataflow: strict structural scores in [0, 1] against the reference; None where undefined or failing.
         key: identifies teacher, revision, prompt, sampling and sample; the journal's key.
     """

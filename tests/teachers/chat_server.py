@@ -94,8 +94,11 @@ class Server:
 
     def completion(self, body, content=None):
         prompt = body["messages"][-1]["content"]
-        name = ENTRY_POINT.search(prompt)
-        answer = self.answers.get(name.group(1) if name else "", {"content": "I cannot help with that."})
+        named = ENTRY_POINT.search(prompt)
+        shown = next((name for name in self.answers if f"def {name}(" in prompt), "")  # the backward recipe names none
+        answer = self.answers.get(named.group(1) if named else shown, {"content": "I cannot help with that."})
+        if "Solution:" in prompt and "plan" in answer:
+            answer = {"content": answer["plan"], "finish_reason": answer.get("plan_finish_reason", "stop")}
         message = {"role": "assistant", "content": answer["content"] if content is None else content}
         if "reasoning_content" in answer:
             message["reasoning_content"] = answer["reasoning_content"]

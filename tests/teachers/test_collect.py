@@ -281,7 +281,8 @@ def test_a_request_file_is_written_and_nothing_asked(tmp_path):
     assert done.exit_code == 0 and "12 requests written" in done.stdout and not out.exists()
     replies = []
     for row in lines(path):
-        body = {"choices": [{"message": {"content": "```python\nx = 1\n```"}, "finish_reason": "stop"}]}
+        content = "1. Set x." if "#backward#" in row["custom_id"] else "```python\nx = 1\n```"
+        body = {"choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
         replies.append(json.dumps({"custom_id": row["custom_id"], "response": {"status_code": 200, "body": body}}))
     (tmp_path / "replies.jsonl").write_text("\n".join(replies) + "\n")
     done = traces_command(*common, "--teacher", f"recorded:{tmp_path / 'replies.jsonl'}", "--workers", "1")

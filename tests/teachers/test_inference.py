@@ -18,7 +18,7 @@ import pytest
 from hf_structdistill.errors import InputError
 from hf_structdistill.problems import load_problems
 from hf_structdistill.problems.prompting import format_completion
-from hf_structdistill.teachers import Reply, collect_traces
+from hf_structdistill.teachers import Reply, collect_traces, select_examples
 from hf_structdistill.teachers.inference import InferenceTeacher, _seconds
 from hf_structdistill.teachers.limits import Budget
 
@@ -67,7 +67,10 @@ def server(tmp_path):
         folder.mkdir()
         if answers is None:
             answers = {
-                p.entry_point: {"content": format_completion(p.metadata["reasoning"], p.reference)}
+                p.entry_point: {
+                    "content": format_completion(p.metadata["reasoning"], p.reference),
+                    "plan": p.metadata["reasoning"],
+                }
                 for p in load_problems("seed")
             }
         (folder / "answers.json").write_text(json.dumps(answers))
@@ -303,6 +306,29 @@ def test_thoughts_refusals_and_truncated_replies(processes, server, tmp_path):
     assert (found[second.id].extraction, found[second.id].finish_reason) == ("unclosed_fence", "length")
     assert found[third.id].reasoning == "Let me see."
     assert found[fourth.id].extraction == "no_code"
+
+
+def test_backward_replies_that_are_no_plan_are_no_examples(processes, server, tmp_path):
+    asked = problems(6, tests=True)
+    wrong = [
+        ("<think>\nOkay, the user gave me a correct solution. I must not", "length"),
+        ("1. Count the words, then", "length"),
+        ("<think>I have seen it.</think>\n\n", "stop"),
+        (format_completion("1. Count.", asked[3].reference), "stop"),
+        ("<think>I have seen it.</think>\n1. Count.", "stop"),
+        ("1. Sum.", "stop"),
+    ]
+    answers = [{"plan": text, "plan_finish_reason": why} for text, why in wrong]
+    url, _ = server({problem.entry_point: answer for problem, answer in zip(asked, answers, strict=True)})
+    collected, _ = run(processes, url, tmp_path / "o", 6, tests=True, recipes=("backward",))
+    found = {trace.problem_id: trace for trace in collected.traces}
+    statuses = ["unclosed_think", "cut_plan", "no_plan", "code_in_plan", "ok", "ok"]
+    assert [found[problem.id].extraction for problem in asked] == statuses
+    assert [found[problem.id].code is None for problem in asked] == [True] * 4 + [False] * 2
+    assert collected.statuses() == {"passed": 2, **dict.fromkeys(statuses[:4], 1)}
+    examples = select_examples(collected.traces, collected.problems)
+    assert [example.trace.reasoning for example in examples] == ["1. Count.", "1. Sum."]
+    assert all(example.rejected is None for example in examples)
 
 
 def test_several_samples_and_recipes_are_different_requests(processes, server, tmp_path):

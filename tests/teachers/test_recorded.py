@@ -10,6 +10,7 @@ from hf_structdistill.problems import load_problems
 from hf_structdistill.teachers import RecordedTeacher, ScriptedTeacher
 from hf_structdistill.teachers.batch import write_requests
 from hf_structdistill.teachers.inference import InferenceTeacher
+from hf_structdistill.teachers.reading import read_reply
 
 
 def replies(teacher, problems):
@@ -106,6 +107,21 @@ def test_a_request_file_and_the_replies_of_a_batch_api(tmp_path):
     assert len({request.key for request, _ in found}) == 11 and found[0][1].completion_tokens == 7
     with pytest.raises(InputError, match="row 1.*--export-requests"):
         RecordedTeacher(write(tmp_path / "other.jsonl", [{"custom_id": "x", "response": {}}]))
+
+
+def test_a_recorded_plan_that_was_cut_or_is_empty_is_told(tmp_path):
+    problems = load_problems("seed", limit=3)
+    usage = {"prompt_tokens": 9, "completion_tokens": 7}
+    rows = [
+        {"problem_id": problems[0].id, "plan": "1. Take", "finish_reason": "length", "usage": usage},
+        {"problem_id": problems[1].id, "plan": ""},
+        {"problem_id": problems[2].id, "plan": "1. Add.", "response": "x = 1", "finish_reason": "length"},
+    ]
+    found = replies(RecordedTeacher(write(tmp_path / "r.jsonl", rows), recipes=["backward"]), problems)
+    asked = dict(zip([problem.id for problem in problems], problems, strict=True))
+    statuses = [read_reply(request, asked[request.problem_id], reply).extraction for request, reply in found]
+    assert statuses == ["cut_plan", "no_plan", "ok"]  # the last row's finish_reason is of its response
+    assert found[0][1].completion_tokens == 7
 
 
 def test_keys_tell_apart_what_can_change_a_reply():
