@@ -15,6 +15,11 @@ def is_hub_id(name: str) -> bool:
     return _HUB_ID.fullmatch(name) is not None and not Path(name).exists()
 
 
+def served_name(name: str) -> str:
+    """The name an endpoint knows a model by; where that is a path of the server, its last part."""
+    return name.rstrip("/").rsplit("/", 1)[-1] if name.startswith(("/", ".", "~")) else name
+
+
 def cached_revision(model: str, revision: str | None = None) -> str | None:
     """Commit of a Hub model that was just loaded, as the cache knows it; None for folders, or when nothing is cached.
 

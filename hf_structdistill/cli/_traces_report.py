@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..model_names import served_name
 from ._teachers import Asking, spent
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def command_line(source: Source, teachers: Sequence[str], asking: Asking, decont
         ("--split", source.split, None),
         ("--revision", source.revision, None),
         ("--limit", source.limit, None),
-        *(("--teacher", bare(spec, ":"), None) for spec in teachers),
+        *(("--teacher", served_name(bare(spec, ":")), None) for spec in teachers),
         ("--teacher-revision", asking.revision, None),
         ("--provider", asking.provider, None),
         ("--recipes", ",".join(asking.recipes), ""),

@@ -130,7 +130,8 @@ def _export(path: Path, teachers: Sequence[Teacher], problems: Sequence[Problem]
     from ..teachers.batch import write_requests
 
     requests = [request for teacher in teachers for problem in problems for request in teacher.requests(problem)]
-    typer.echo(f"{write_requests(path, requests):,} requests written: {path}")
+    model = getattr(teachers[0], "model", None)
+    typer.echo(f"{write_requests(path, requests, model=model):,} requests written: {path}")
 
 
 def _collect(

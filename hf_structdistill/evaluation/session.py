@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import replace_text
-from ..model_names import model_fingerprint
+from ..model_names import model_fingerprint, served_name
 from ..problems.problem import Problem
 from .completion import Sample
 from .samples import append_rows, drop_torn_end, read_rows, text_hash
@@ -120,8 +120,8 @@ def model_identity(name: str) -> dict[str, Any]:
 
 
 def served_identity(name: str) -> dict[str, Any]:
-    """The name an endpoint knows a model by; where that is a path of the server, its last part."""
-    return {"model": name.rstrip("/").rsplit("/", 1)[-1] if name.startswith(("/", ".", "~")) else name}
+    """The same for a model behind an endpoint, of which only the name is known."""
+    return {"model": served_name(name)}
 
 
 def hub_commit(name: str) -> str | None:

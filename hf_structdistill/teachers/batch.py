@@ -14,11 +14,15 @@ from .base import Request
 SEPARATOR = "#"
 
 
-def write_requests(path: str | Path, requests: Iterable[Request]) -> int:
-    """Write one request a line; returns how many. The `custom_id` says problem, recipe and sample."""
+def write_requests(path: str | Path, requests: Iterable[Request], *, model: str | None = None) -> int:
+    """Write one request a line; returns how many. The `custom_id` says problem, recipe and sample.
+
+    Args:
+        model: the name that the endpoint knows the model by; the teacher of the requests if not given.
+    """
     lines = []
     for request in requests:
-        body = {"model": request.teacher, "messages": [dict(m) for m in request.messages], **request.sampling}
+        body = {"model": model or request.teacher, "messages": [dict(m) for m in request.messages], **request.sampling}
         label = SEPARATOR.join((request.problem_id, request.recipe, str(request.sample)))
         lines.append(json.dumps({"custom_id": label, "method": "POST", "url": "/v1/chat/completions", "body": body}))
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..model_names import served_name
 from ..problems import Problem
 from ..sandbox.verify import available_cores
 from .asking import AskingProcess, AskingThread
@@ -54,6 +55,7 @@ class InferenceTeacher:
 
     Args:
         model: Hub id, or the name the endpoint knows the model by.
+        label: how requests and cards name it; by default the model, or its last part where it is a path of the server.
         base_url: an OpenAI-compatible endpoint, e.g. "http://localhost:8000/v1"; Inference Providers if not given.
         revision: commit of the model, where known; part of each request's key.
         recipes: out of "forward", "backward" and "repair"; `recipe_folder` may override their templates.
@@ -77,6 +79,7 @@ class InferenceTeacher:
         self,
         model: str,
         *,
+        label: str | None = None,
         base_url: str | None = None,
         provider: Any = None,
         token: str | None = None,
@@ -98,8 +101,9 @@ class InferenceTeacher:
         if base_url is not None:
             check_address(base_url, "base_url")
         self.model, self.base_url, self.provider, self._token = model, base_url, provider, token
+        label = label or served_name(model)
         self.book = RecipeBook(
-            model, revision, tuple(recipes), recipe_folder, tuple(temperatures), top_p, max_tokens, seed
+            label, revision, tuple(recipes), recipe_folder, tuple(temperatures), top_p, max_tokens, seed
         )
         self.concurrency, self.retries, self.backoff, self.timeout = concurrency, retries, backoff, timeout
         self.budget = budget or Budget()

@@ -47,7 +47,7 @@ class Server:
         """One request; False ends the connection."""
         key = request_key(body["messages"], body.get("seed"))
         self.attempts[key] = self.attempts.get(key, 0) + 1
-        self.write_log("arrived", key)
+        self.write_log("arrived", key, model=body.get("model"))
         self.active += 1
         self.peak = max(self.peak, self.active)
         try:
@@ -114,10 +114,9 @@ class Server:
             "usage": usage,
         }
 
-    def write_log(self, event, key):
-        self.log.write(
-            json.dumps({"event": event, "key": key, "active": self.active, "time": time.monotonic()}) + "\n"
-        )
+    def write_log(self, event, key, **more):
+        record = {"event": event, "key": key, "active": self.active, "time": time.monotonic(), **more}
+        self.log.write(json.dumps(record) + "\n")
 
 
 async def read_head(reader):

@@ -411,9 +411,9 @@ def test_killed_at_twenty_moments_nothing_is_lost_and_nothing_paid_twice(process
     assert set(records.values()) == {1}
 
 
-def program_of(url, out, *more):
+def program_of(url, out, *more, teacher="test/teacher"):
     """The command line as a process, and its environment."""
-    arguments = ["--problems", "seed", "--teacher", "test/teacher", "--base-url", url, "--out", str(out), *more]
+    arguments = ["--problems", "seed", "--teacher", teacher, "--base-url", url, "--out", str(out), *more]
     environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
     environment.update(HF_ALLOW_CODE_EVAL="1", HF_TOKEN="hf_" + "Aa1" * 11, HF_DATASETS_OFFLINE="1")
     return [sys.executable, "-c", "from hf_structdistill.cli import main; main()", "traces", *arguments], environment
@@ -440,6 +440,23 @@ def test_the_command_asks_an_endpoint(processes, server, tmp_path):
         assert private == str(out) or private not in done.stdout + done.stderr
     assert command(url, out, "--max-new-tokens", "99", "--temperature", "0.5").returncode == 0
     assert len(events(log, "arrived")) == 4
+
+
+def test_where_a_server_keeps_its_model_is_in_no_file(processes, server, tmp_path):
+    url, log = server()
+    out, path = tmp_path / "o", "/srv/somebody/models/Big-70B"
+    requests = tmp_path / "requests.jsonl"
+    program, environment = program_of(url, out, "--limit", "2", "--workers", "1", teacher=path)
+    for more in ([], ["--export-requests", str(requests)]):
+        done = subprocess.run([*program, *more], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    card = (out / "README.md").read_text()
+    assert "1 teacher (Big-70B)" in card and "--teacher Big-70B " in card
+    written = {file.name: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    assert not [name for name, content in written.items() if b"somebody" in content]
+    # the endpoint knows it by the path
+    assert {json.loads(line)["model"] for line in log.read_text().splitlines() if '"model"' in line} == {path}
+    assert {json.loads(line)["body"]["model"] for line in requests.read_text().splitlines()} == {path}
 
 
 def test_much_money_is_asked_for_first(processes, server, tmp_path):
