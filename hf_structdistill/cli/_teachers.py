@@ -57,7 +57,20 @@ def make_teachers(specs: Sequence[str], asking: Asking) -> list[Teacher]:
     if asking.recipes:  # the name first: a slip of the pen is not an option in the wrong place
         check_recipes(asking.recipes, "--recipes")
     _refuse_unread(specs, asking)
-    return [_teacher(spec, asking, budget) for spec in specs]
+    labels = _labels(specs)
+    return [_teacher(spec, asking, budget, labels.get(spec)) for spec in specs]
+
+
+def _labels(specs: Sequence[str]) -> dict[str, str]:
+    """How cards name models that are given by a path: by its last part, and more of it where two end alike."""
+    from ..evaluation.session import model_labels
+
+    paths = {spec: spec for spec in specs if spec.startswith(("/", ".", "~"))}
+    for spec in specs:
+        kind, _, folder = spec.partition(":")
+        if kind == "local" and Path(folder).is_dir():
+            paths[spec] = str(Path(folder).resolve())
+    return dict(zip(paths, model_labels(list(paths.values())), strict=True)) if paths else {}
 
 
 def _refuse_unread(specs: Sequence[str], asking: Asking) -> None:
@@ -78,7 +91,7 @@ def _refuse_unread(specs: Sequence[str], asking: Asking) -> None:
             )
 
 
-def _teacher(spec: str, asking: Asking, budget: Budget) -> Teacher:
+def _teacher(spec: str, asking: Asking, budget: Budget, label: str | None) -> Teacher:
     from ..teachers import RecordedTeacher, ScriptedTeacher
     from ..teachers.recorded import RECIPES
 
@@ -91,19 +104,20 @@ def _teacher(spec: str, asking: Asking, budget: Budget) -> Teacher:
             raise InputError(f"Expected --recipes forward or backward for '{spec}', found repair; nobody is asked.")
         return RecordedTeacher(rest, recipes=given if asking.recipes else RECIPES)
     if kind == "local" and rest:
-        return _local(rest, asking)
+        return _local(rest, asking, label)
     if asking.base_url is None and spec.count("/") != 1:
         raise InputError(
             f"Expected --teacher scripted, recorded:FILE, local:MODEL or a model id (owner/name), found '{spec}'."
         )
-    return _endpoint(spec, asking, budget)
+    return _endpoint(spec, asking, budget, label)
 
 
-def _local(model: str, asking: Asking) -> Teacher:
+def _local(model: str, asking: Asking, label: str | None) -> Teacher:
     from ..teachers.local import TransformersTeacher
 
     return TransformersTeacher(
         model,
+        label=label,
         revision=asking.revision,
         recipes=asking.recipes or ("forward",),
         recipe_folder=asking.recipe_folder,
@@ -113,13 +127,14 @@ def _local(model: str, asking: Asking) -> Teacher:
     )
 
 
-def _endpoint(model: str, asking: Asking, budget: Budget) -> Teacher:
+def _endpoint(model: str, asking: Asking, budget: Budget, label: str | None) -> Teacher:
     from ..teachers.inference import InferenceTeacher, check_address
 
     if asking.base_url is not None:
         check_address(asking.base_url, "--base-url")
     return InferenceTeacher(
         model,
+        label=label,
         base_url=asking.base_url,
         provider=asking.provider,
         revision=asking.revision,

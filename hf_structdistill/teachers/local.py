@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..model_names import model_fingerprint
 from ..problems import Problem
 from .base import Answer, Reply, Request
 from .recipes import RecipeBook
@@ -20,8 +21,9 @@ class TransformersTeacher:
     """Generates with a causal language model; loads it when first asked.
 
     Args:
-        model: Hub id or folder. A folder is named in requests and cards by its last part.
-        revision: of the Hub.
+        model: Hub id or folder.
+        label: how requests and cards name it; by default the model, or its last part where it is a folder.
+        revision: of the Hub. That of a folder is a hash over its configuration and weights.
         recipes, recipe_folder, temperatures, top_p, max_tokens, seed: as in `InferenceTeacher`. Temperature 0 is
             greedy and the same in any batch; other samples depend on what is generated with them.
         batch_size: prompts generated together.
@@ -34,6 +36,7 @@ class TransformersTeacher:
         self,
         model: str,
         *,
+        label: str | None = None,
         revision: str | None = None,
         recipes: Sequence[str] = ("forward",),
         recipe_folder: Path | None = None,
@@ -46,9 +49,10 @@ class TransformersTeacher:
         dtype: Any = "auto",
     ) -> None:
         self.model, self.revision = model, revision
-        label = Path(model).name if Path(model).exists() else model
+        if Path(model).is_dir():
+            label, revision = label or Path(model).resolve().name, f"folder:{model_fingerprint(model)}"
         self.book = RecipeBook(
-            label, revision, tuple(recipes), recipe_folder, tuple(temperatures), top_p, max_tokens, seed
+            label or model, revision, tuple(recipes), recipe_folder, tuple(temperatures), top_p, max_tokens, seed
         )
         self.batch_size, self.device_map, self.dtype = batch_size, device_map, dtype
         self._loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase] | None = None

@@ -1,5 +1,7 @@
 """TransformersTeacher with a real, tiny model that is made on the spot."""
 
+import shutil
+
 import pytest
 
 from hf_structdistill.errors import InputError
@@ -63,6 +65,32 @@ def test_samples_are_the_same_for_the_same_seed_only(tiny):
     other, _ = ask(tiny, temperatures=(1.0,), seed=1)
     assert first == again
     assert sorted(reply.text for reply in first.values()) != sorted(reply.text for reply in other.values())
+
+
+def test_folders_of_one_name_and_retrained_ones_are_different_teachers(tiny, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    from hf_structdistill.cli._teachers import Asking, make_teachers
+
+    [problem] = load_problems("seed", limit=1)
+    one, other = tmp_path / "run_a" / "final", tmp_path / "run_b" / "final"
+    for folder in (one, other):
+        shutil.copytree(tiny, folder)
+    weights = load_file(other / "model.safetensors")
+    save_file({name: -tensor for name, tensor in weights.items()}, other / "model.safetensors")
+
+    def requests(*folders):
+        teachers = make_teachers([f"local:{folder}" for folder in folders], Asking())
+        return [request for teacher in teachers for request in teacher.requests(problem)]
+
+    [first], [second] = requests(one), requests(other)
+    assert first.teacher == second.teacher == "final" and first.key != second.key
+    assert [request.teacher for request in requests(one, other)] == ["run_a/final", "run_b/final"]
+    assert requests(one)[0].key == first.key
+    shutil.copy(other / "model.safetensors", one)  # trained on in its folder
+    assert requests(one)[0].key == second.key
+    with pytest.raises(InputError, match="twice"):
+        requests(one, f"{tmp_path}/run_a/../run_a/final")
 
 
 def test_a_model_that_is_not_there(tmp_path):
