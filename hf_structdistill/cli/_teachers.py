@@ -43,7 +43,8 @@ def make_teachers(specs: Sequence[str], asking: Asking) -> list[Teacher]:
     """`scripted`, `recorded:FILE`, `local:MODEL`, or the id of a model behind an endpoint; all share one budget.
 
     Raises:
-        InputError: no such teacher, options that do not suit it, or a limit on the cost without prices.
+        InputError: no such teacher, one named twice, options that do not suit it, or a limit on the cost without
+            prices.
     """
     from ..teachers.limits import Budget
     from ..teachers.recipes import check_recipes
@@ -56,6 +57,7 @@ def make_teachers(specs: Sequence[str], asking: Asking) -> list[Teacher]:
     budget = Budget(asking.max_tokens_total, asking.max_cost, asking.price_in, asking.price_out)
     if asking.recipes:  # the name first: a slip of the pen is not an option in the wrong place
         check_recipes(asking.recipes, "--recipes")
+    _refuse_repeated(specs)
     _refuse_unread(specs, asking)
     labels = _labels(specs)
     return [_teacher(spec, asking, budget, labels.get(spec)) for spec in specs]
@@ -71,6 +73,26 @@ def _labels(specs: Sequence[str]) -> dict[str, str]:
         if kind == "local" and Path(folder).is_dir():
             paths[spec] = str(Path(folder).resolve())
     return dict(zip(paths, model_labels(list(paths.values())), strict=True)) if paths else {}
+
+
+def _refuse_repeated(specs: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for spec in specs:
+        kind, colon, path = spec.partition(":")
+        same = f"{kind}:{Path(path).resolve()}" if colon and Path(path).exists() else spec
+        if same in seen:
+            raise InputError(
+                f"Expected each --teacher once, found '{spec}' twice: its replies would be paid and counted twice. "
+                "For more samples give --temperature several times."
+            )
+        seen.add(same)
+
+
+def left_out(teachers: Sequence[Teacher]) -> list[str]:
+    """What of recorded files is in no trace, a line for each reason."""
+    from ..teachers import RecordedTeacher
+
+    return [line for teacher in teachers if isinstance(teacher, RecordedTeacher) for line in teacher.left_out()]
 
 
 def _refuse_unread(specs: Sequence[str], asking: Asking) -> None:

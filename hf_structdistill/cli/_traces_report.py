@@ -93,8 +93,9 @@ def say_result(
     clean: Decontamination[Problem] | None,
     not_checked: dict[str, str],
     card: Path,
+    left_out: Sequence[str] = (),
 ) -> None:
-    """Pass rates, what got no reply, what was removed, and where the data set lies."""
+    """Pass rates, what got no reply or was `left_out` of recorded files, what was removed, and where it all lies."""
     from rich.console import Console
 
     console = Console()
@@ -106,6 +107,8 @@ def say_result(
     if len(collected.refused) > _LISTED:
         more = len(collected.refused) - _LISTED
         console.print(f"… and {more} more requests without a reply; run again to retry them.")
+    for line in left_out:
+        console.print(line, markup=False, soft_wrap=True)
     if clean is not None:
         against = ", ".join(f"{name} {number}" for name, number in clean.checked_against.items()) or "no benchmark"
         console.print(f"decontamination: {len(clean.removals)} problems or traces removed; compared with {against}.")

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import InputError
 from . import _traces_options as options
-from ._teachers import Asking, confirm_cost, make_teachers
+from ._teachers import Asking, confirm_cost, left_out, make_teachers
 from ._traces_problems import Source, make_guard, part_of
 from ._traces_report import command_line, progress_bars, say_result
 
@@ -123,7 +123,7 @@ def _make(source: Source, specs: Sequence[str], asking: Asking, run: _Run) -> No
         decontamination=clean,
         not_checked=guard.not_checked,
     )
-    say_result(collected, examples, clean, guard.not_checked, card)
+    say_result(collected, examples, clean, guard.not_checked, card, left_out(teachers))
 
 
 def _export(path: Path, teachers: Sequence[Teacher], problems: Sequence[Problem]) -> None:
@@ -144,6 +144,7 @@ def _collect(
     if not collected.traces:
         raise InputError(
             f"Expected at least one reply to the {len(problems)} problems of '{source.name}', found none; "
-            f"does the teacher ({', '.join(specs)}) answer these problems (ids such as '{problems[0].id}')?"
+            f"does the teacher ({', '.join(specs)}) answer these problems (ids such as '{problems[0].id}')? "
+            + " ".join(left_out(teachers))
         )
     return collected

@@ -19,8 +19,19 @@ def write_requests(path: str | Path, requests: Iterable[Request], *, model: str 
 
     Args:
         model: the name that the endpoint knows the model by; the teacher of the requests if not given.
+
+    Raises:
+        InputError: requests of several teachers, since no `custom_id` would tell them apart; the file cannot be
+            written.
     """
     lines = []
+    requests = list(requests)
+    teachers = dict.fromkeys(request.teacher for request in requests)
+    if len(teachers) > 1:
+        raise InputError(
+            f"Expected the requests of one model for a file, found {', '.join(teachers)}: batch APIs take one model a "
+            "file, and the replies could not be told apart. Write a file for each --teacher."
+        )
     for request in requests:
         body = {"model": model or request.teacher, "messages": [dict(m) for m in request.messages], **request.sampling}
         label = SEPARATOR.join((request.problem_id, request.recipe, str(request.sample)))
@@ -33,7 +44,7 @@ def write_requests(path: str | Path, requests: Iterable[Request], *, model: str 
 
 
 def as_recorded(row: Mapping[str, Any], where: str) -> dict[str, Any] | None:
-    """A reply of a batch API in the form of a recorded row; None for a request that failed there.
+    """A reply of a batch API in the form of a recorded row; None for a request that failed there, or a blank reply.
 
     Raises:
         InputError: the `custom_id` is not one that `write_requests` gave, or the response is no object.
@@ -50,13 +61,16 @@ def as_recorded(row: Mapping[str, Any], where: str) -> dict[str, Any] | None:
     if row.get("error") or response.get("status_code", 200) != 200 or not choices:
         return None
     message = choices[0].get("message") or {}
+    text, thoughts = message.get("content") or "", message.get("reasoning_content") or message.get("reasoning")
+    if not (text.strip() or (thoughts or "").strip()):
+        return None
     field = "plan" if parts[1] == "backward" else "response"
     return {
         "problem_id": parts[0],
-        field: message.get("content") or "",
-        "reasoning_content": message.get("reasoning_content") or message.get("reasoning"),
+        field: text,
+        "reasoning_content": thoughts,
         "finish_reason": choices[0].get("finish_reason"),
         "usage": body.get("usage") or {},
         "sampling": {"sample": int(parts[2])},
-        "model": body.get("model"),
+        "model": optional(body, "model", str, f"'body' of {where}"),
     }

@@ -106,13 +106,14 @@ def collect_traces(
         progress: told how far each stage is.
 
     Raises:
-        InputError: two problems of one id; `out` cannot be written, or another run is writing it; no sandbox on this
-            machine.
+        InputError: two problems of one id; two teachers that ask the same; `out` cannot be written, or another run is
+            writing it; no sandbox on this machine.
     """
     by_id = _by_id(problems)
     report = _one_at_a_time(progress or (lambda stage, done, total: None))
     with Journal(Path(out) / "journal.jsonl") as journal, Judge(journal, by_id, workers, report) as judge:
         asked = [(teacher, _each(problems, teacher.requests)) for teacher in teachers]
+        _refuse_repeated(request for _, requests in asked for request in requests)
         first = _ask("replies", asked, by_id, journal, judge, report)
         again = [(teacher, _follow_ups(teacher, problems, first.traces)) for teacher in teachers]
         second = TraceSet([], by_id)
@@ -133,6 +134,18 @@ def _by_id(problems: Sequence[Problem]) -> dict[str, Problem]:
             )
         by_id[problem.id] = problem
     return by_id
+
+
+def _refuse_repeated(requests: Iterable[Request]) -> None:
+    seen: set[str] = set()
+    for request in requests:
+        if request.key in seen:
+            raise InputError(
+                f"Expected teachers that ask different things, found the same request to '{request.teacher}' twice "
+                f"({request.recipe}, problem '{request.problem_id}'): it would be paid and counted twice. Name each "
+                "teacher once."
+            )
+        seen.add(request.key)
 
 
 def _each(problems: Iterable[Problem], requests: Callable[[Problem], Sequence[Request]]) -> list[Request]:

@@ -69,10 +69,11 @@ class RecipeBook:
         """What is asked after the verdicts."""
         if "repair" not in self.recipes:
             return []
+        own = {request.key for request in self.requests(problem) if request.recipe == "forward"}
         return [
             self._request(problem, "repair", trace.sample, render_recipe("repair", problem, self.folder, trace))
             for trace in traces
-            if trace.teacher == self.teacher and trace.recipe == "forward" and trace.code
+            if trace.key in own and trace.code  # another teacher may have the same name, e.g. replies recorded before
             if trace.verdict is not None and trace.verdict.status in WRONG
         ]
 
@@ -122,7 +123,9 @@ def _environment(folder: Path | None) -> jinja2.Environment:
 
 
 def check_recipes(recipes: Sequence[str], option: str = "recipes") -> None:
-    """Refuse no recipe, and unknown ones; `option` is what the user gave them as."""
+    """Refuse no recipe, unknown and repeated ones; `option` is what the user gave them as."""
     unknown = [recipe for recipe in recipes if recipe not in ASKED]
     if unknown or not recipes:
         raise InputError(f"Expected {option} out of {', '.join(ASKED)}, found '{', '.join(unknown)}'.")
+    if len(set(recipes)) < len(recipes):
+        raise InputError(f"Expected {option} to name each recipe once, found '{', '.join(recipes)}'.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..model_names import served_name
 from ..problems import Problem
 from ..problems.rows import optional, read_rows, require
 from .base import Answer, Reply, Request, batches
@@ -46,7 +47,8 @@ class RecordedTeacher:
 
     Args:
         path: the file.
-        label: who answered, for cards and reports; a known recording's own label, or the file's name, if not given.
+        label: who answered, for cards and reports; if not given, the model that a batch API's row names, a known
+            recording's own label, or the file's name.
         recipes: which of "backward" and "forward" to use where a row has both.
 
     Raises:
@@ -58,28 +60,38 @@ class RecordedTeacher:
         if unknown or not recipes:
             raise InputError(f"Expected recipes out of {', '.join(RECIPES)}, found '{', '.join(sorted(unknown))}'.")
         source = read_rows(path)
-        known, self._sampling = KNOWN_RECORDINGS.get(source.content_hash, (f"recorded: {Path(path).name}", {}))
+        self.file = Path(path).name
+        known, self._sampling = KNOWN_RECORDINGS.get(source.content_hash, (f"recorded: {self.file}", {}))
         self.label = label or known
         self.revision: str | None = source.content_hash
         self.recipes = tuple(recipes)
         self._rows: dict[str, list[Mapping[str, Any]]] = {}
+        self._labels: dict[tuple[str, int], str] = {}  # of rows that say which model answered
         self._used: set[str] = set()
         self.failed = 0
         for index, row in enumerate(source.rows):
             where = source.where(index)
+            model = None
             if "custom_id" in row:
                 reply = as_recorded(row, where)
                 self.failed += reply is None
                 if reply is None:
                     continue
-                row = reply
+                row, model = reply, reply["model"]
             _check(row, where)
             field = "problem_id" if "problem_id" in row else "task_id"
-            self._rows.setdefault(str(require(row, field, (str, int), where)), []).append(row)
+            name = str(require(row, field, (str, int), where))
+            of_problem = self._rows.setdefault(name, [])
+            if model and label is None:
+                self._labels[name, len(of_problem)] = served_name(model)
+            of_problem.append(row)
+
+    def _name(self, problem: Problem) -> str:
+        """The problem's id as the file has it."""
+        return problem.id if problem.id in self._rows else problem.id.partition("/")[2]
 
     def _of(self, problem: Problem) -> list[Mapping[str, Any]]:
-        short = problem.id.partition("/")[2]
-        name = problem.id if problem.id in self._rows else short
+        name = self._name(problem)
         if name in self._rows:
             self._used.add(name)
         return self._rows.get(name, [])
@@ -88,6 +100,16 @@ class RecordedTeacher:
     def unused(self) -> list[str]:
         """Ids in the file that no problem asked for so far."""
         return sorted(set(self._rows) - self._used)
+
+    def left_out(self) -> list[str]:
+        """What of the file is in no trace so far, a line for each reason."""
+        lines = []
+        if self.failed:
+            lines.append(f"{self.file}: {self.failed:,} requests failed there or came back blank; ask for them again.")
+        if unused := self.unused:
+            some = ", ".join(unused[:3]) + (", …" if len(unused) > 3 else "")
+            lines.append(f"{self.file}: {len(unused):,} ids are of no problem that was asked about ({some}).")
+        return lines
 
     def requests(self, problem: Problem) -> Sequence[Request]:
         found = []
@@ -111,7 +133,7 @@ class RecordedTeacher:
             sampling["unsolvable"] = True
         return Request(
             problem_id=problem.id,
-            teacher=self.label,
+            teacher=self._labels.get((self._name(problem), sample), self.label),
             recipe=recipe,
             messages=({"role": "user", "content": prompt},) if prompt else (),
             revision=self.revision,

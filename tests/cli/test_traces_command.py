@@ -134,6 +134,46 @@ def test_recipes_and_recordings_that_do_not_exist(material, run, arguments, word
 
 
 @pytest.mark.parametrize(
+    "teachers",
+    [
+        ["scripted", "scripted"],
+        ["a/x", "b/y", "a/x"],
+        ["recorded:{folder}/replies.jsonl", "recorded:{folder}/../{folder.name}/replies.jsonl"],
+    ],
+)
+def test_a_teacher_named_twice(material, run, teachers):
+    given = [f"--teacher={teacher}".format(folder=material) for teacher in teachers]
+    line = refused(run, "--problems", "seed", "--limit", "1", "--out", material / "o", *given)
+    assert "each --teacher once" in line and given[-1].removeprefix("--teacher=") in line and "--temperature" in line
+    assert not (material / "o").exists()
+
+
+def test_recipes_named_twice_and_two_models_in_a_request_file(tmp_path, run):
+    requests = tmp_path / "requests.jsonl"
+    common = ["--problems", "seed", "--limit", "1", "--teacher", "a/x", "--out", tmp_path / "o"]
+    common += ["--export-requests", requests]
+    assert "--recipes to name each recipe once" in refused(run, *common, "--recipes", "forward,forward")
+    assert "found a/x, b/y" in refused(run, *common, "--teacher", "b/y")
+    assert not requests.exists()
+
+
+def test_replies_of_a_batch_that_are_in_no_trace_are_told(material, run):
+    def row(name, content, status=200):
+        body = {"model": "gpt-x", "choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
+        return {"custom_id": f"{name}#forward#0", "response": {"status_code": status, "body": body}}
+
+    rows = [row("u/3", f"```python\n{ADD}```"), row("u/1", "", 500), row("U/9", "x = 1")]
+    recorded = f"recorded:{write(material / 'batch.jsonl', *rows)}"
+    common = ["--problems", material / "train.jsonl", "--teacher", recorded, "--workers", "1"]
+    code, said, err = run("traces", *common, "--out", material / "o")
+    assert code == 0, err
+    assert "batch.jsonl: 1 requests failed there" in said and "1 ids are of no problem" in said and "(U/9)" in said
+    assert "1 teacher (gpt-x)" in (material / "o" / "README.md").read_text()
+    write(material / "batch.jsonl", *rows[1:])
+    assert "1 requests failed there" in refused(run, *common, "--out", material / "none")
+
+
+@pytest.mark.parametrize(
     ("teachers", "option", "value"),
     [
         (["scripted"], "--recipes", "forward"),

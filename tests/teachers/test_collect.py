@@ -110,6 +110,15 @@ def test_problems_of_one_id_are_refused(tmp_path):
     assert not (tmp_path / "o").exists()
 
 
+def test_a_teacher_given_twice_is_refused_before_it_is_asked(tmp_path, seed_problems):
+    class Asked(ScriptedTeacher):
+        def replies(self, requests):
+            raise AssertionError("asked")
+
+    with pytest.raises(InputError, match="same request to 'a very large.*twice.*once"):
+        collect_traces(seed_problems[:2], [Asked(), Asked()], tmp_path / "o", workers=1)
+
+
 def test_recorded_replies_of_both_forms(tmp_path, shared_data):
     problems = load_problems("mbpp", path=shared_data / "mbpp.jsonl")
     problems = [p for p in problems if p.split in ("train", "validation")][85:115]

@@ -7,7 +7,8 @@ import pytest
 
 from hf_structdistill.errors import InputError
 from hf_structdistill.problems import load_problems
-from hf_structdistill.teachers import RecordedTeacher, ScriptedTeacher
+from hf_structdistill.sandbox import Verdict
+from hf_structdistill.teachers import RecordedTeacher, Reply, ScriptedTeacher
 from hf_structdistill.teachers.batch import write_requests
 from hf_structdistill.teachers.inference import InferenceTeacher
 from hf_structdistill.teachers.reading import read_reply
@@ -122,6 +123,51 @@ def test_a_recorded_plan_that_was_cut_or_is_empty_is_told(tmp_path):
     statuses = [read_reply(request, asked[request.problem_id], reply).extraction for request, reply in found]
     assert statuses == ["cut_plan", "no_plan", "ok"]  # the last row's finish_reason is of its response
     assert found[0][1].completion_tokens == 7
+
+
+def batch_row(problem, content, model=None, **more):
+    body = {"choices": [{"message": {"content": content}, "finish_reason": "stop"}], "model": model}
+    return {"custom_id": f"{problem.id}#forward#0", "response": {"status_code": 200, "body": body}, **more}
+
+
+def test_rows_of_a_batch_are_of_the_model_they_name_and_failed_ones_are_told(tmp_path):
+    problems = load_problems("seed", limit=4)
+    failed = {"custom_id": f"{problems[2].id}#forward#0", "response": {"status_code": 500, "body": {}}}
+    rows = [batch_row(problems[0], "x = 1", "gpt-x"), batch_row(problems[1], "x = 1", "/srv/somebody/Big-70B")]
+    rows += [failed, batch_row(problems[2], " \n", "gpt-x"), batch_row(problems[3], "x = 1"), {**rows[0]}]
+    rows[-1]["custom_id"] = "SEED/0#forward#0"
+    path = write(tmp_path / "rep.jsonl", rows)
+    teacher = RecordedTeacher(path)
+    found = [(request.problem_id, request.teacher) for request, _ in replies(teacher, problems)]
+    labels = ["gpt-x", "Big-70B", "recorded: rep.jsonl"]
+    assert found == list(zip([problems[n].id for n in (0, 1, 3)], labels, strict=True))
+    said = teacher.left_out()
+    assert len(said) == 2 and "2 requests failed" in said[0] and "1 ids" in said[1] and "(SEED/0)" in said[1]
+    assert {request.teacher for request, _ in replies(RecordedTeacher(path, label="me"), problems)} == {"me"}
+    plain = write(tmp_path / "plain.jsonl", [{"problem_id": problems[0].id, "response": "x", "model": "gpt-x"}])
+    assert [request.teacher for request, _ in replies(RecordedTeacher(plain), problems)] == ["recorded: plain.jsonl"]
+
+
+def test_a_request_file_is_of_one_model(tmp_path):
+    problems = load_problems("seed", limit=2)
+    requests = [r for name in ("a/x", "b/y") for p in problems for r in InferenceTeacher(name).requests(p)]
+    with pytest.raises(InputError, match="one model for a file, found a/x, b/y"):
+        write_requests(tmp_path / "requests.jsonl", requests)
+    assert not (tmp_path / "requests.jsonl").exists()
+
+
+def test_replies_recorded_of_a_model_are_not_its_own_attempts():
+    """A teacher that is asked may have the name of one whose replies lie in a file."""
+    problem = load_problems("seed", limit=1)[0]
+    teacher = InferenceTeacher("gpt-x", recipes=("forward", "repair"))
+    [request] = teacher.requests(problem)
+    recorded = replace(request, revision="sha256:0", sampling={"sample": 3}, sample=3)
+    traces = [
+        replace(read_reply(asked, problem, Reply("```python\nx = 1\n```")), verdict=Verdict("failed"))
+        for asked in (recorded, request)
+    ]
+    [repair] = teacher.follow_up(problem, traces)
+    assert repair.sample == 0
 
 
 def test_keys_tell_apart_what_can_change_a_reply():
