@@ -176,7 +176,8 @@ def spent(teachers: Sequence[Teacher]) -> str:
     if not budgets:
         return ""
     cost = sum(budget.cost for budget in budgets.values())
-    return f"{sum(budget.tokens for budget in budgets.values()):,} tokens" + (f", {cost:,.2f}" if cost else "")
+    most = "up to " if any(budget.uncounted for budget in budgets.values()) else ""
+    return f"{most}{sum(budget.tokens for budget in budgets.values()):,} tokens" + (f", {cost:,.2f}" if cost else "")
 
 
 def confirm_cost(problems: Sequence[Problem], teachers: Sequence[Teacher], out: Path, yes: bool) -> None:
@@ -204,7 +205,9 @@ def confirm_cost(problems: Sequence[Problem], teachers: Sequence[Teacher], out: 
     cost = sum(teacher.budget.price(prompt, completion) for teacher, prompt, completion in most)
     priced = f", {cost:,.2f} at the given prices" if cost else ""
     repairs = f" and up to {len(most) - len(waiting):,} repairs" if len(most) > len(waiting) else ""
-    typer.echo(f"{len(waiting):,} requests{repairs} to send; they can use up to {tokens:,} tokens{priced}.", err=True)
+    typer.echo(
+        f"{len(waiting):,} requests{repairs} to send; they can use at most {tokens:,} tokens{priced}.", err=True
+    )
     limits = [teacher.budget.max_cost for teacher in paid if teacher.budget.max_cost is not None]
     if yes or min([cost, *limits]) <= ASK_ABOVE:
         return

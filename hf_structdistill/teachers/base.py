@@ -68,8 +68,8 @@ class Teacher(Protocol):
         """What to ask once the first replies to `problem` are judged (all teachers'), e.g. to repair one's own."""
         ...
 
-    def resume(self, answered: Iterable[Reply]) -> None:
-        """Told before asking which replies earlier runs have, for teachers that count what they spend."""
+    def resume(self, answered: Iterable[Answer]) -> None:
+        """Told before asking what the journal holds, of any teacher and setting, for teachers that count tokens."""
         ...
 
     def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[list[Answer]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..problems import Problem
-from .base import Reply, Request, Teacher
+from .base import Answer, Reply, Request, Teacher
 from .journal import Journal
 from .judging import Judge, Progress
 from .reading import read_reply
@@ -30,7 +30,7 @@ class TraceSet:
         problems: what the teachers were asked, by id.
         refused: requests without a reply, with the reason the teacher gave.
         resumed: how many of the replies were already in the journal.
-        usage: tokens and cost, an entry a teacher.
+        usage: tokens and cost, an entry a teacher, of everything that the journal has of it.
     """
 
     traces: list[Trace]
@@ -114,12 +114,14 @@ def collect_traces(
     with Journal(Path(out) / "journal.jsonl") as journal, Judge(journal, by_id, workers, report) as judge:
         asked = [(teacher, _each(problems, teacher.requests)) for teacher in teachers]
         _refuse_repeated(request for _, requests in asked for request in requests)
+        for teacher in teachers:  # all of them first: they may share a budget
+            teacher.resume(_answers(journal))
         first = _ask("replies", asked, by_id, journal, judge, report)
         again = [(teacher, _follow_ups(teacher, problems, first.traces)) for teacher in teachers]
         second = TraceSet([], by_id)
         if any(requests for _, requests in again):
             second = _ask("repairs", again, by_id, journal, judge, report)
-        usage = count_usage([*asked, *again], journal)
+        usage = count_usage(asked, journal)
     traces = add_scores(first.traces + second.traces, by_id)
     return TraceSet(traces, by_id, first.refused + second.refused, first.resumed + second.resumed, usage)
 
@@ -213,8 +215,6 @@ def _gather(
     done = total - sum(map(len, open_requests))
     refused: list[tuple[Request, str]] = []
     report(stage, done, total)
-    for teacher, everything in asked:  # all of them first: they may share a budget
-        teacher.resume(_reply(record) for r in everything if (record := journal.get("reply", r.key)))
     for (teacher, _), requests in zip(asked, open_requests, strict=True):
         pairs = ((request, problems[request.problem_id]) for request in requests)
         for batch in teacher.replies(pairs):
@@ -236,6 +236,12 @@ def _refusals(refused: Iterable[tuple[Request, str]], journal: Journal) -> list[
     """What the journal keeps of requests without a reply: why. The next run tries them again."""
     records = [{"kind": "refusal", "key": request.key, "reason": reason} for request, reason in refused]
     return [record for record in records if record != journal.get("refusal", record["key"])]
+
+
+def _answers(journal: Journal) -> Iterator[Answer]:
+    """Everything that earlier runs were told, whatever they asked."""
+    for record in journal.all("reply"):
+        yield Request(**record["request"]), _reply(record)
 
 
 def _reply(record: Mapping[str, Any]) -> Reply:

@@ -36,7 +36,8 @@ GROUP_SECONDS = 0.05  # replies of that long share one write to the disk
 PROCESS_CONCURRENCY = 32  # requests in flight from which another process pays
 PROCESS_REQUESTS = 1024  # for each process: starting one costs as much CPU time as half of them
 LONGEST_REASON = 400  # characters of an endpoint's complaint
-CHARACTERS_PER_TOKEN = 3  # low on purpose: what a prompt may cost at most, before the endpoint has counted
+TEMPLATE_TOKENS = 128  # the most that a chat template adds: some bring a system prompt of their own, with the date
+MESSAGE_TOKENS = 16  # and for each message: its role, its end
 
 
 @dataclass(frozen=True)
@@ -116,15 +117,27 @@ class InferenceTeacher:
     def follow_up(self, problem: Problem, traces: Sequence[Trace]) -> Sequence[Request]:
         return self.book.follow_up(problem, traces)
 
-    def resume(self, answered: Iterable[Reply]) -> None:
-        """Count what earlier runs spent."""
-        for reply in answered:
-            self.budget.spend(reply)
+    def resume(self, answered: Iterable[Answer]) -> None:
+        """Count what earlier runs spent on this teacher, with whatever settings."""
+        for request, reply in answered:
+            if request.teacher == self.book.teacher:
+                self._spend_once(request, reply)
 
     def most_tokens(self, request: Request) -> tuple[int, int]:
-        """The most prompt and completion tokens a request can use."""
-        characters = sum(len(message["content"].encode()) for message in request.messages)
-        return characters // CHARACTERS_PER_TOKEN + 16, self.book.max_tokens
+        """The most prompt and completion tokens a request can use.
+
+        A tokenizer over bytes (or with bytes to fall back on) makes at most as many tokens as there are bytes.
+        """
+        size = sum(len(message["content"].encode()) + MESSAGE_TOKENS for message in request.messages)
+        return size + TEMPLATE_TOKENS, request.sampling.get("max_tokens", self.book.max_tokens)
+
+    def _spend_once(self, request: Request, reply: Reply) -> None:
+        if request.key not in self.budget.counted:
+            self._spend(request, reply)
+
+    def _spend(self, request: Request, reply: Reply) -> None:
+        self.budget.counted.add(request.key)
+        self.budget.spend(reply, self.most_tokens(request))
 
     def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[list[Answer]]:
         """Answer as replies come in. Event loops live in a thread, or in processes, that end with the iterator."""
@@ -170,8 +183,9 @@ class InferenceTeacher:
     def _drained(self, arrived: queue.SimpleQueue[Answer], *, spend: bool) -> list[Answer]:
         batch = [arrived.get() for _ in range(arrived.qsize())]  # one reader: what is there stays there
         if spend:
-            for _, reply in batch:
-                self.budget.spend(reply)
+            for request, reply in batch:
+                if reply.error is None:
+                    self._spend_once(request, reply)
         return batch
 
     async def ask_all(
@@ -214,8 +228,10 @@ class InferenceTeacher:
                 return Reply("", error=f"not asked: the budget is used up ({self.budget.tokens} tokens spent)")
             overloaded, retry_after = False, None
             try:
-                reply = await self._call(client, request)
-                self.budget.spend(reply)
+                reply, says_something = await self._call(client, request)
+                self._spend(request, reply)  # in any case
+                if not says_something:
+                    raise ValueError("a reply without content")
                 return reply
             except Exception as error:
                 trouble = _trouble(error, prepared=client.prepared)
@@ -244,7 +260,8 @@ class InferenceTeacher:
             return retry_after + random.uniform(0, 0.1 * self.backoff)
         return min(LONGEST_WAIT, self.backoff * 2**attempt) * random.uniform(0.5, 1.0)
 
-    async def _call(self, client: AsyncInferenceClient, request: Request) -> Reply:
+    async def _call(self, client: AsyncInferenceClient, request: Request) -> tuple[Reply, bool]:
+        """What came back, and whether it is a reply: not a blank one, unless those are kept."""
         sampling = dict(request.sampling)
         output = await client.chat_completion(
             [dict(message) for message in request.messages],
@@ -252,21 +269,15 @@ class InferenceTeacher:
             **({"extra_body": {"model": self.model}} if self.base_url else {}),
             **sampling,
         )
-        choices = output.choices or []
-        if not choices:
-            raise ValueError("a reply without choices")
-        message, usage = choices[0].message, output.usage
-        thoughts = _thoughts(message)
-        nothing = message.content is None if self.keep_empty else not (message.content or "").strip()
-        if nothing and not (thoughts or "").strip():
-            raise ValueError("a reply without content")
-        return Reply(
-            text=message.content or "",
-            reasoning_content=thoughts,
-            prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=usage.completion_tokens if usage else None,
-            finish_reason=choices[0].finish_reason,
-        )
+        usage = output.usage
+        counts = (usage.prompt_tokens, usage.completion_tokens) if usage else (None, None)
+        if not output.choices:
+            return Reply("", None, *counts), False
+        message = output.choices[0].message
+        text, thoughts = message.content or "", _thoughts(message)
+        kept = self.keep_empty and message.content is not None
+        reply = Reply(text, thoughts, *counts, output.choices[0].finish_reason)
+        return reply, kept or bool(text.strip() or (thoughts or "").strip())
 
 
 def check_address(url: str, option: str) -> None:

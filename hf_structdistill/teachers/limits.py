@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .base import Reply
 
@@ -66,6 +66,8 @@ class Budget:
         max_tokens: prompt and completion tokens together; None for no limit.
         max_cost: in the currency of the prices; None for no limit.
         price_in, price_out: for a million prompt or completion tokens.
+        uncounted: replies without a count of their tokens: the most that they can have used is counted.
+        counted: keys of the requests whose replies are counted.
     """
 
     max_tokens: int | None = None
@@ -74,6 +76,8 @@ class Budget:
     price_out: float = 0.0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    uncounted: int = 0
+    counted: set[str] = field(default_factory=set)
     _held_tokens: int = 0
     _held_cost: float = 0.0
 
@@ -108,7 +112,9 @@ class Budget:
         self._held_tokens -= prompt + completion
         self._held_cost -= self.price(prompt, completion)
 
-    def spend(self, reply: Reply) -> None:
-        """Count what a reply used."""
-        self.prompt_tokens += reply.prompt_tokens or 0
-        self.completion_tokens += reply.completion_tokens or 0
+    def spend(self, reply: Reply, most: tuple[int, int] = (0, 0)) -> None:
+        """Count what a reply used; where it does not say, `most`: prompt and completion tokens set aside for it."""
+        prompt, completion = reply.prompt_tokens, reply.completion_tokens
+        self.uncounted += prompt is None or completion is None
+        self.prompt_tokens += most[0] if prompt is None else prompt
+        self.completion_tokens += most[1] if completion is None else completion

@@ -63,7 +63,7 @@ class TransformersTeacher:
     def follow_up(self, problem: Problem, traces: Sequence[Trace]) -> Sequence[Request]:
         return self.book.follow_up(problem, traces)
 
-    def resume(self, answered: Iterable[Reply]) -> None:
+    def resume(self, answered: Iterable[Answer]) -> None:
         """Nothing is spent here."""
 
     def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[list[Answer]]:

@@ -46,7 +46,7 @@ class ScriptedTeacher:
     def follow_up(self, problem: Problem, traces: Sequence[Trace]) -> Sequence[Request]:
         return []
 
-    def resume(self, answered: Iterable[Reply]) -> None:
+    def resume(self, answered: Iterable[Answer]) -> None:
         """Nothing is spent here."""
 
     def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[list[Answer]]:

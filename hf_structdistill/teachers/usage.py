@@ -39,18 +39,20 @@ class Usage:
 
 
 def count_usage(asked: Iterable[tuple[Teacher, Sequence[Request]]], journal: Journal) -> list[Usage]:
-    """One entry a teacher, in their order."""
-    totals: dict[tuple[str, float, float], list[int]] = {}
+    """One entry a teacher that was asked, in their order; replies that other settings left in the journal count."""
+    prices: dict[str, tuple[float, float]] = {}
     for teacher, requests in asked:
         budget = getattr(teacher, "budget", None)
-        prices = (budget.price_in, budget.price_out) if budget is not None else (0.0, 0.0)
-        for request in requests:
-            record = journal.get("reply", request.key)
-            if record is None:
-                continue
-            reply = record["reply"]
-            tokens = reply["prompt_tokens"], reply["completion_tokens"]
-            total = totals.setdefault((request.teacher, *prices), [0, 0, 0, 0])
-            for index, value in enumerate((1, any(n is not None for n in tokens), *(n or 0 for n in tokens))):
-                total[index] += value
-    return [Usage(name, *counts, *prices) for (name, *prices), counts in totals.items()]
+        for name in dict.fromkeys(request.teacher for request in requests):
+            if budget is not None or name not in prices:
+                prices[name] = (budget.price_in, budget.price_out) if budget is not None else (0.0, 0.0)
+    totals = {name: [0, 0, 0, 0] for name in prices}
+    for record in journal.all("reply"):
+        total = totals.get(record["request"]["teacher"])
+        if total is None:
+            continue
+        reply = record["reply"]
+        tokens = reply["prompt_tokens"], reply["completion_tokens"]
+        for index, value in enumerate((1, any(n is not None for n in tokens), *(n or 0 for n in tokens))):
+            total[index] += value
+    return [Usage(name, *counts, *prices[name]) for name, counts in totals.items() if counts[0]]

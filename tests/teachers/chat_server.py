@@ -26,7 +26,7 @@ class Server:
     def __init__(self, options):
         self.answers = json.loads(options.answers.read_text())
         self.faults = [fault for fault in options.faults.split(",") if fault]
-        self.latency, self.capacity = options.latency, options.capacity
+        self.latency, self.capacity, self.usage = options.latency, options.capacity, options.usage == "told"
         self.log = options.log.open("a", buffering=1)
         self.attempts = {}
         self.turn = 0
@@ -111,7 +111,7 @@ class Server:
             "model": body.get("model", ""),
             "system_fingerprint": "",
             "choices": [choice],
-            "usage": usage,
+            "usage": usage if self.usage else None,
         }
 
     def write_log(self, event, key, **more):
@@ -149,6 +149,7 @@ async def main():
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--port-file", type=Path, required=True)
     parser.add_argument("--faults", default="")
+    parser.add_argument("--usage", choices=("told", "none"), default="told")
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--capacity", type=int, default=0)
     options = parser.parse_args()
