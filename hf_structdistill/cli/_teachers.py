@@ -13,8 +13,7 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..problems import Problem
-    from ..teachers import Request, Teacher
-    from ..teachers.inference import InferenceTeacher
+    from ..teachers import Teacher
     from ..teachers.limits import Budget
 
 ASK_ABOVE = 5.0  # in the currency of the prices
@@ -181,35 +180,26 @@ def spent(teachers: Sequence[Teacher]) -> str:
 
 
 def confirm_cost(problems: Sequence[Problem], teachers: Sequence[Teacher], out: Path, yes: bool) -> None:
-    """Say what the open requests can cost at most, and ask where that is much. Nothing was sent yet.
+    """Say what the open requests and their repairs can cost at most, and ask where that is much. Nothing was sent yet.
 
     Raises:
         InputError: the answer is no, or there is nobody to ask.
     """
     from ..teachers import Journal
+    from ..teachers.estimate import estimate
     from ..teachers.inference import InferenceTeacher
 
     paid = [teacher for teacher in teachers if isinstance(teacher, InferenceTeacher)]
     if not paid:
         return
     with Journal(out / "journal.jsonl") as journal:
-        waiting = [
-            (teacher, request)
-            for teacher in paid
-            for problem in problems
-            for request in teacher.requests(problem)
-            if journal.get("reply", request.key) is None
-        ]
-    most = [(teacher, *bound) for teacher, request in waiting for bound in _bounds(teacher, request)]
-    tokens = sum(prompt + completion for _, prompt, completion in most)
-    cost = sum(teacher.budget.price(prompt, completion) for teacher, prompt, completion in most)
-    priced = f", {cost:,.2f} at the given prices" if cost else ""
-    repairs = f" and up to {len(most) - len(waiting):,} repairs" if len(most) > len(waiting) else ""
-    typer.echo(
-        f"{len(waiting):,} requests{repairs} to send; they can use at most {tokens:,} tokens{priced}.", err=True
-    )
+        most = estimate(problems, paid, journal)
+    priced = f", {most.cost:,.2f} at the given prices" if most.cost else ""
+    repairs = f" and up to {most.repairs:,} repairs" if most.repairs else ""
+    tokens = f"{most.tokens:,} tokens{priced}"
+    typer.echo(f"{most.requests:,} requests{repairs} to send; they can use at most {tokens}.", err=True)
     limits = [teacher.budget.max_cost for teacher in paid if teacher.budget.max_cost is not None]
-    if yes or min([cost, *limits]) <= ASK_ABOVE:
+    if yes or min([most.cost, *limits]) <= ASK_ABOVE:
         return
     try:
         go_on = typer.confirm("Go on?", err=True)
@@ -217,11 +207,3 @@ def confirm_cost(problems: Sequence[Problem], teachers: Sequence[Teacher], out: 
         go_on = False
     if not go_on:
         raise InputError("Nothing was sent. Lower --limit or --max-cost, or say --yes.")
-
-
-def _bounds(teacher: InferenceTeacher, request: Request) -> list[tuple[int, int]]:
-    """The most prompt and completion tokens of a request, and of the repair that may follow it."""
-    prompt, completion = teacher.most_tokens(request)
-    if request.recipe != "forward" or "repair" not in teacher.book.recipes:
-        return [(prompt, completion)]
-    return [(prompt, completion), (prompt + completion, completion)]  # a repair shows the attempt

@@ -95,7 +95,7 @@ class Judge:
         """The trace with its verdict, once drained."""
         record = self._journal.get("verdict", _key(self._problems[trace.problem_id], trace.code))
         assert record is not None  # it was added and drained
-        return replace(trace, verdict=Verdict(**{n: v for n, v in record.items() if n not in ("kind", "key")}))
+        return replace(trace, verdict=_verdict(record))
 
     def _run(self) -> None:
         try:
@@ -144,6 +144,16 @@ class Judge:
     def _tell(self, ahead: int = 0) -> None:
         self._report("passed", self._passed, self._done)  # first: it is shown beside the other
         self._report("verified", self._done + ahead, len(self._seen))
+
+
+def known_verdict(journal: Journal, problem: Problem, code: str | None) -> Verdict | None:
+    """What the journal says of a program; None where it is still to be judged."""
+    record = journal.get("verdict", _key(problem, code))
+    return _verdict(record) if record is not None and _settled(record, problem) else None
+
+
+def _verdict(record: Mapping[str, Any]) -> Verdict:
+    return Verdict(**{name: value for name, value in record.items() if name not in ("kind", "key")})
 
 
 def _settled(record: Mapping[str, Any] | None, problem: Problem) -> bool:

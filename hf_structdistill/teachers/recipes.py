@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..problems import Problem
 from ..resources import shipped_folder
+from ..sandbox.judge import TEXT
+from ..sandbox.verdict import Verdict
 from .base import Request
 from .trace import Trace
 
@@ -76,6 +78,12 @@ class RecipeBook:
             if trace.key in own and trace.code  # another teacher may have the same name, e.g. replies recorded before
             if trace.verdict is not None and trace.verdict.status in WRONG
         ]
+
+    def longest_repair(self, problem: Problem, sample: int) -> Request:
+        """A stand-in for a repair before there is an attempt: all but its code, with the most that the judge says."""
+        verdict = Verdict("failed", failed_test="x" * TEXT, reason="x" * TEXT)
+        attempt = Trace(problem.id, self.teacher, "", "", verdict=verdict, sample=sample)
+        return self._request(problem, "repair", sample, render_recipe("repair", problem, self.folder, attempt))
 
     def _request(self, problem: Problem, recipe: str, sample: int, prompt: str) -> Request:
         sampling = {

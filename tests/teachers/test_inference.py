@@ -1,6 +1,7 @@
 """InferenceTeacher against a real HTTP server on loopback: faults, kills, limits. Nothing is patched."""
 
 import asyncio
+import io
 import json
 import multiprocessing
 import os
@@ -18,9 +19,11 @@ import pytest
 from hf_structdistill.errors import InputError
 from hf_structdistill.problems import load_problems
 from hf_structdistill.problems.prompting import format_completion
+from hf_structdistill.sandbox import Verdict
 from hf_structdistill.teachers import Reply, collect_traces, select_examples
 from hf_structdistill.teachers.inference import InferenceTeacher, _seconds
 from hf_structdistill.teachers.limits import Budget
+from hf_structdistill.teachers.reading import read_reply
 
 sys.path.insert(0, str(Path(__file__).parent))
 from chat_server import request_key  # noqa: E402
@@ -566,12 +569,47 @@ def test_teachers_of_one_run_share_one_budget(tmp_path, capsys):
     assert one.budget is other.budget and one.budget.max_tokens == 1000
     one.budget.spend(Reply("", prompt_tokens=30, completion_tokens=70))
     assert spent([one, other]).startswith("100 tokens")
-    # a repair shows the attempt: prompt and completion of the first request, then its own completion
+    # a repair shows the attempt: its own prompt and the completion of the first request, then its own completion
     [problem] = problems(1)
-    prompt, completion = one.most_tokens(one.requests(problem)[0])
+    [request] = one.requests(problem)
+    prompt, completion = one.most_tokens(request)
+    attempt = read_reply(request, problem, Reply("```python\nx = 1\n```"))
+    [repair] = one.follow_up(problem, [replace(attempt, verdict=Verdict("failed", "x" * 500, "x" * 500))])
+    repair_prompt = one.most_tokens(repair)[0] - len("x = 1")
     confirm_cost([problem], [one, other], tmp_path, yes=True)
     said = capsys.readouterr().err
-    assert "2 requests and up to 2 repairs" in said and f"{2 * (2 * prompt + 3 * completion):,} tokens" in said
+    assert "2 requests and up to 2 repairs" in said
+    assert f"at most {2 * (prompt + repair_prompt + 3 * completion):,} tokens" in said
+
+
+def test_repairs_of_stored_replies_are_estimated_and_asked_for(processes, server, tmp_path, capsys, monkeypatch):
+    from hf_structdistill.cli._teachers import Asking, confirm_cost, make_teachers
+
+    asked = problems(3, tests=True)
+    wrong = [format_completion("1. Guess.", problem.metadata["wrong_solution"]) for problem in asked[:2]]
+    wrong.append(format_completion("1. Think.", asked[2].reference))
+    url, log = server({problem.entry_point: {"content": text} for problem, text in zip(asked, wrong, strict=True)})
+    journal = tmp_path / "o" / "journal.jsonl"
+    run(processes, url, tmp_path / "o", 3, tests=True)
+    asking = Asking(recipes=("forward", "repair"), price_out=20_000.0)
+
+    def said(refused):
+        monkeypatch.setattr("sys.stdin", io.StringIO(""))  # nobody there to answer
+        try:
+            confirm_cost(asked, make_teachers(["test/teacher"], asking), tmp_path / "o", yes=False)
+            assert not refused
+        except InputError as error:
+            assert refused and "Nothing was sent" in str(error)
+        return capsys.readouterr().err
+
+    assert "0 requests and up to 2 repairs to send" in said(refused=True)
+    judged = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in judged if '"kind": "reply"' in line))  # as after a kill
+    assert "0 requests and up to 3 repairs to send" in said(refused=True)
+    journal.write_text("".join(judged))
+    run(processes, url, tmp_path / "o", 3, tests=True, recipes=("forward", "repair"))
+    assert len(events(log, "arrived")) == 5
+    assert "0 requests to send; they can use at most 0 tokens." in said(refused=False)
 
 
 def test_retry_after_in_both_forms():
