@@ -47,7 +47,9 @@ def student(
     results: Annotated[
         list[Path] | None, typer.Option(help="results.json of `structdistill evaluate`, for the card. Repeatable.")
     ] = None,
-    result_name: Annotated[str | None, typer.Option(help="Which student of the results this is.")] = None,
+    result_name: Annotated[
+        str | None, typer.Option(help="Which student of the results this is; by default by its weights or name.")
+    ] = None,
     licence: Annotated[str | None, typer.Option("--license", help="For the card, e.g. apache-2.0.")] = None,
     public: Public = False,
     dry_run: DryRun = False,
@@ -55,9 +57,10 @@ def student(
 ) -> None:
     """Publish a student: adapter or whole model, safetensors only, with its card."""
     from ..hub.students import publish_student, select_student_files
+    from ..model_card import with_own_entry
 
     select_student_files(folder)  # what is wrong here is said before anybody signs in
-    evaluations = [_read_results(path, result_name) for path in results or ()]
+    evaluations = [with_own_entry(_read_results(path), folder, result_name) for path in results or ()]
     api = _sign_in(token_from_env)
     _report(
         publish_student(
@@ -68,7 +71,6 @@ def student(
             dtype=dtype,
             base_model=base_model,
             evaluations=evaluations,
-            result_name=result_name,
             license=licence,
             public=public,
             dry_run=dry_run,
@@ -110,16 +112,13 @@ def _sign_in(token_from_env: str | None) -> Any:
     return sign_in(token_from_env=token_from_env)
 
 
-def _read_results(path: Path, result_name: str | None) -> dict[str, Any]:
+def _read_results(path: Path) -> dict[str, Any]:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"Expected a results.json of `structdistill evaluate` at '{path}': {error}") from error
     if not isinstance(facts, dict) or not {"benchmark", "models"} <= set(facts):
         raise InputError(f"'{path}' has no benchmark and models; expected a results.json of `structdistill evaluate`.")
-    names = [str(model["name"]) for model in facts["models"]]
-    if result_name is not None and result_name not in names:
-        raise InputError(f"Expected --result-name among {', '.join(names)} of '{path}', found '{result_name}'.")
     return facts
 
 

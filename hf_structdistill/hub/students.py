@@ -14,7 +14,14 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HTTPError
 
 from ..errors import InputError
-from ..model_card import CURVES_FILE, FACTS_FILE, RESULTS_FOLDER, read_card_facts, write_student_card
+from ..model_card import (
+    CURVES_FILE,
+    FACTS_FILE,
+    RESULTS_FOLDER,
+    read_card_facts,
+    with_own_entry,
+    write_student_card,
+)
 from ..model_names import is_hub_id
 from .commit import CARD, Publication, Repository, publish_files
 
@@ -152,19 +159,23 @@ def publish_student(
         api: from [`sign_in`].
         merge: put the adapter into its base model, in `dtype`, and publish the whole model.
         base_model: Hub id of the base, where the adapter was trained on a local copy of it.
-        evaluations: contents of results.json files; `result_name` says which student of them this is.
+        evaluations: contents of results.json files; `result_name` says which student of them this is, by default
+            the one with the folder's fingerprint, or with its name.
         license: for the card; by default what the card on the Hub says.
         public: open the repository after the commit; a new one is private.
         dry_run: only compare.
 
     Raises:
-        InputError: the folder holds no student, the base cannot be found for a merge, or the Hub refuses.
+        InputError: the folder holds no student, the base cannot be found for a merge, an evaluation does not say
+            which of its students this is, or the Hub refuses.
     """
     student = select_student_files(folder)
     facts = card_facts(student, base_model)
     facts |= {"repo_id": repo_id, "license": license or facts.get("license") or _license_of(api, facts)}
     if evaluations:
-        facts |= {"evaluations": list(evaluations), "result_name": result_name}
+        # here, where the weights are: the card is written elsewhere
+        found = [with_own_entry(evaluation, student.folder, result_name) for evaluation in evaluations]
+        facts |= {"evaluations": found}
     notes = _notes(student, facts, merge)
     with tempfile.TemporaryDirectory(prefix="structdistill-") as scratch:
         left_out = dict(student.left_out)

@@ -2,7 +2,7 @@
 
 from .card import CURVES_FILE, EXAMPLE_PROMPT, FACTS_FILE, read_card_facts, write_student_card
 from .curves import training_curves
-from .results import RESULTS_FOLDER
+from .results import RESULTS_FOLDER, with_own_entry
 from .settings import changed_settings, describe_quantization
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "describe_quantization",
     "read_card_facts",
     "training_curves",
+    "with_own_entry",
     "write_student_card",
 ]

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..model_names import is_hub_id
 from ..templates import render_template
 from .curves import draw_curves
-from .results import Results, evaluation_rows, index_results, own_entry, write_eval_results
+from .results import Results, evaluation_rows, index_results, own_entry, with_own_entry, write_eval_results
 from .settings import changed_settings, describe_objective, presentable
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,8 @@ def write_student_card(
         hyperparameters: a mapping, or the training arguments, of which those that differ from the defaults are shown.
         curves: component -> list of (step, value), or run -> component -> list.
         evaluations: contents of results.json files, see [`evaluation.results_summary`].
-        result_name: which student of an evaluation this is; by default the one called `name`, else the last.
+        result_name: which student of the evaluations this is; by default the one with this folder's fingerprint, or
+            with its name.
         prompt_format: `"plain"` or `"chat"`: how a prompt must be given; `structdistill evaluate` reads it.
         repo_id: Hub id that the usage snippet names.
         quantization: what the base was held in during training ("4-bit (nf4)"), if not in 16 or 32 bits.
@@ -70,7 +71,7 @@ def write_student_card(
         again.
 
     Raises:
-        InputError: the folder does not exist.
+        InputError: the folder does not exist, or an evaluation does not say which of its students this is.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -87,15 +88,14 @@ def write_student_card(
         "objectives": [describe_objective(objective) for objective in objectives],
         "hyperparameters": presentable(hyperparameters or {}),
         "curves": dict(curves or {}),
-        "evaluations": list(evaluations),
-        "result_name": result_name,
+        "evaluations": [with_own_entry(evaluation, folder, result_name) for evaluation in evaluations],
         "prompt_format": prompt_format,
         "example_prompt": example_prompt,
         "license": license,
         "quantization": quantization,
         "versions": dict(versions or _versions()),
     }
-    results = [(evaluation, own_entry(evaluation, result_name or name)) for evaluation in evaluations]
+    results = [(evaluation, own_entry(evaluation)) for evaluation in facts["evaluations"]]
     has_curves = _has_curves(folder, facts["curves"])
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
     text = render_template(

@@ -7,14 +7,49 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
+from ..model_names import model_fingerprint
+
 RESULTS_FOLDER = ".eval_results"
 Results = Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]  # evaluations, each with the entry of one student
 _SCORES = (("dataflow_match_macro", "Data-flow match"), ("syntax_match_macro", "Syntax match"))
 
 
-def own_entry(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """This student's entry of an evaluation: by name, else the last (an evaluation lists its baseline first)."""
-    return next((model for model in facts["models"] if model["name"] == name), facts["models"][-1])
+def with_own_entry(facts: Mapping[str, Any], folder: Path, result_name: str | None = None) -> dict[str, Any]:
+    """The evaluation, with the name of the entry that is the student in `folder` under "student".
+
+    By `result_name`, or as it was said before; else the entry with the folder's fingerprint, else the one with its
+    name.
+
+    Raises:
+        InputError: no such entry, several, or one of other weights: no student gets the scores of another.
+    """
+    of, names = f"the results of {facts['benchmark']}", ", ".join(str(entry["name"]) for entry in facts["models"])
+    chosen = result_name or facts.get("student")
+    if chosen is not None:
+        if chosen not in [entry["name"] for entry in facts["models"]]:
+            raise InputError(f"Expected --result-name (result_name=…) among {names} of {of}, found '{chosen}'.")
+        return {**facts, "student": chosen}
+    own, fingerprint = folder.resolve().name, model_fingerprint(str(folder))
+    same = [entry for entry in facts["models"] if entry.get("fingerprint") == fingerprint]
+    named = [entry for entry in same or facts["models"] if own in (entry["name"], entry.get("model"))]
+    found = same if len(same) == 1 else named
+    if len(found) != 1:
+        raise InputError(
+            f"Expected one student called '{own}', or with its weights, in {of}, found {len(found)} among {names}; "
+            "say which it is by --result-name (result_name=…)."
+        )
+    if found[0].get("fingerprint", fingerprint) != fingerprint:
+        raise InputError(
+            f"'{own}' has changed since {of} were made: its fingerprint was {found[0]['fingerprint']} and is "
+            f"{fingerprint}; evaluate it again, or say --result-name {found[0]['name']} to take them nevertheless."
+        )
+    return {**facts, "student": found[0]["name"]}
+
+
+def own_entry(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entry that [`with_own_entry`] found."""
+    return next(entry for entry in facts["models"] if entry["name"] == facts["student"])
 
 
 def index_results(facts: Mapping[str, Any], entry: Mapping[str, Any]) -> list[Any]:

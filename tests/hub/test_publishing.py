@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from hf_structdistill.model_names import model_fingerprint
+
 from ..training.test_model_card import evaluation
 from .conftest import OTHER, READ, WRITE
 
@@ -234,3 +236,44 @@ def test_results_go_into_the_card_and_beside_it(hub, student, tmp_path):
     one_line(hub.publish("student", student, "--repo", "me/x", "--results", tmp_path / "other.json"), "results.json")
     unknown = ("--results", tmp_path / "results.json", "--result-name", "nobody")
     one_line(hub.publish("student", student, "--repo", "me/x", *unknown), "plain, student", "nobody")
+
+
+def write_results(path, *students):
+    """A results.json of students given as name, pass@1 and more facts."""
+    pattern = evaluation()["models"][0]
+    models = [{**pattern, "name": name, "pass@k": {"1": passed}, **more} for name, passed, more in students]
+    path.write_text(json.dumps(evaluation(models=models, comparisons=[])))
+    return path
+
+
+@pytest.mark.parametrize("by", ["name", "model", "fingerprint", "result name"])
+def test_a_student_gets_its_own_scores_whatever_the_repository_is_called(hub, student, tmp_path, by):
+    own = {
+        "name": ("student", 0.3, {}),
+        "model": ("run/student", 0.3, {"model": "student"}),
+        "fingerprint": ("first", 0.3, {"fingerprint": model_fingerprint(str(student))}),
+        "result name": ("first", 0.3, {}),
+    }[by]
+    other = [("student", 0.5, {"fingerprint": "0" * 16})] if by == "fingerprint" else []
+    path = write_results(tmp_path / "results.json", ("plain", 0.25, {}), own, *other, ("ours", 1.0, {}))
+    chosen = ("--result-name", "first") if by == "result name" else ()
+    good(hub.publish("student", student, "--repo", "me/ours", "--results", path, *chosen))
+    card = hub.read("model", "me/ours", "README.md")
+    assert "| pass@1 | 30.0% | 25.0% |" in card and card.count("value: 0.3\n") == 1
+    assert "value: 30.0\n" in hub.read("model", "me/ours", ".eval_results/mbpp.yaml")
+
+
+STRANGERS = {
+    "other students": ([("plain", 0.2, {}), ("ours", 1.0, {})], ["'student'", "found 0 among plain, ours"]),
+    "one other student": ([("x", 1.0, {})], ["found 0 among x"]),
+    "two that fit": ([(f"{run}/student", 1.0, {"model": "student"}) for run in "ab"], ["found 2 among a/student"]),
+    "trained on since": ([("student", 1.0, {"fingerprint": "0" * 16})], ["has changed", "evaluate it again"]),
+}
+
+
+@pytest.mark.parametrize("case", STRANGERS)
+def test_scores_of_another_student_are_never_taken(hub, student, tmp_path, case):
+    students, words = STRANGERS[case]
+    path = write_results(tmp_path / "results.json", *students)
+    refused = hub.publish("student", student, "--repo", "me/strangers", "--results", path)
+    one_line(refused, "results of mbpp", "--result-name", *words)

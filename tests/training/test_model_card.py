@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard, parse_eval_result_entries
 
 from hf_structdistill import StructureAwareConfig
 from hf_structdistill.errors import InputError
-from hf_structdistill.model_card import changed_settings, write_student_card
+from hf_structdistill.model_card import changed_settings, read_card_facts, write_student_card
 from hf_structdistill.model_names import is_hub_id
 
 
@@ -90,6 +90,19 @@ def test_evaluation_results_file(folder):
     assert (entry.dataset_id, entry.value) == ("google-research-datasets/mbpp", 30.0)
     assert entry.dataset_revision == "4bb6404fdc6cacfda99d4ac4205087b89d32030c"
     assert "90 problems" in entry.notes
+
+
+def test_scores_of_another_student_are_not_taken(folder):
+    others = evaluation(models=evaluation()["models"][:1])
+    with pytest.raises(InputError, match=r"called 'student'.* found 0 among plain.*result_name"):
+        write_student_card(folder, evaluations=[others], name="plain")
+    assert not list(folder.iterdir())
+    write_student_card(folder, evaluations=[others], result_name="plain")
+    assert "| pass@1 | 25.0% |" in (folder / "README.md").read_text()
+    # what was said once is known from then on
+    facts = read_card_facts(folder)
+    write_student_card(folder.parent, **facts)
+    assert "| pass@1 | 25.0% |" in (folder.parent / "README.md").read_text()
 
 
 def test_text_names_objectives_results_and_sources(folder):
