@@ -96,7 +96,7 @@ class _Run:
 
 def _make(source: Source, specs: Sequence[str], asking: Asking, run: _Run) -> None:
     """Problems to traces to examples to a folder."""
-    from ..hub.datasets import write_trace_dataset
+    from ..hub.datasets import check_data_folder, write_trace_dataset
     from ..teachers import merge_journals, select_examples
 
     loaded = source.load()
@@ -108,6 +108,7 @@ def _make(source: Source, specs: Sequence[str], asking: Asking, run: _Run) -> No
     if run.export is not None:
         _export(run.export, teachers, kept)
         return
+    check_data_folder(run.out)  # before anything is paid for
     if run.merge:
         typer.echo(f"{merge_journals(run.out, run.merge):,} replies and verdicts taken over.", err=True)
     confirm_cost(kept, teachers, run.out, run.yes)

@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from ..errors import InputError
 from ..files import encodable, replace_text
 from ..problems.decontamination import Decontamination
 from ..teachers import Example, Trace, TraceSet
+from .cards import split_card
 from .dataset_card import LENGTHS_FILE, REMOVALS_FILE, Facts, Part, draw_lengths, render_card
+
+CONFIGS = ("sft", "pairs", "traces")
+_OWN_FILE = re.compile(r"(train|validation)(-[0-9a-f]{12}\.parquet|\.partial)")
 
 
 def write_trace_dataset(
@@ -27,7 +34,7 @@ def write_trace_dataset(
     not_checked: Mapping[str, str] | None = None,
     licence: str | None = None,
 ) -> Path:
-    """Write the data set and its card into `out`, replacing an earlier one there.
+    """Write the data set and its card into `out`, replacing an earlier one there; files of others stay.
 
     Configs: "traces", every reply with its verdict; "sft", prompt and completion ready for TRL, with a `rejected`
     column where some reply failed; "pairs", prompt, chosen and rejected. A config without rows is left out, and rows
@@ -43,8 +50,12 @@ def write_trace_dataset(
 
     Returns:
         the path of the card, README.md.
+
+    Raises:
+        InputError: `out` has a README.md that is not the card of such a data set.
     """
     out = Path(out)
+    check_data_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     rows = {
         "sft": [_sft_row(example) for example in examples],
@@ -61,13 +72,35 @@ def write_trace_dataset(
     return out / "README.md"
 
 
+def check_data_folder(out: Path) -> None:
+    """Refuse a folder whose README.md is somebody's own: the card would take its place."""
+    card = out / "README.md"
+    if card.exists() and not _is_our_card(card):
+        raise InputError(
+            f"Expected '{card}' to be the card of an earlier data set here, found another text; "
+            "rename it, or give another folder (--out)."
+        )
+
+
+def _is_our_card(card: Path) -> bool:
+    try:
+        data, _ = split_card(card.read_text(encoding="utf-8"))
+        files = [Path(entry["path"]) for config in data.get("configs") or () for entry in config["data_files"]]
+        ours = "hf-structdistill" in (data.get("tags") or ())
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        return False
+    return ours and all(file.parent.name in CONFIGS and _OWN_FILE.fullmatch(file.name) for file in files)
+
+
 def _drop_others(folder: Path, named: set[str]) -> None:
     """Delete what an earlier card named; only now, so that an interruption leaves a card and its files."""
-    for path in folder.glob("*.parquet"):
-        if path.name not in named:
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if _OWN_FILE.fullmatch(path.name) and path.name not in named:
             path.unlink()
-    if folder.is_dir() and not named:
-        shutil.rmtree(folder)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _sft_row(example: Example) -> dict[str, Any]:

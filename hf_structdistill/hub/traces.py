@@ -10,7 +10,7 @@ from huggingface_hub import HfApi
 from ..errors import InputError
 from .cards import split_card
 from .commit import CARD, Content, Publication, Repository, publish_files
-from .datasets import LENGTHS_FILE, REMOVALS_FILE
+from .datasets import CONFIGS, LENGTHS_FILE, REMOVALS_FILE
 
 _PLACEHOLDER = "path/or/hub-id/of/this/dataset"
 
@@ -68,7 +68,7 @@ def _read_card(folder: Path) -> str:
 
 
 def _is_ours(path: str) -> bool:
-    ours = [f"{config}/*.parquet" for config in ("sft", "pairs", "traces")]
+    ours = [f"{config}/*.parquet" for config in CONFIGS]
     return any(fnmatch.fnmatchcase(path, pattern) for pattern in (*ours, LENGTHS_FILE, REMOVALS_FILE))
 
 

@@ -68,6 +68,15 @@ def test_training_problems_are_compared_whatever_test_problems_lie_beside_them(m
     assert "**Not compared with any benchmark (1 of 3 problems)**: problems of a test split" in card
 
 
+def test_a_folder_with_a_readme_of_others_is_refused_before_anything_is_asked(material, run):
+    (material / "out").mkdir()
+    (material / "out" / "README.md").write_text("mine")
+    common = ["--problems", material / "train.jsonl", "--out", material / "out"]
+    line = refused(run, *common, "--teacher", f"recorded:{material / 'replies.jsonl'}")
+    assert "README.md" in line and "--out" in line
+    assert [path.name for path in (material / "out").iterdir()] == ["README.md"]
+
+
 @pytest.mark.parametrize("prompt", [{}, {"prompt": "Add two numbers with add."}])
 def test_traces_without_a_passing_reply_are_not_trained_on(material, run, prompt):
     write(material / "wrong.jsonl", {"problem_id": "u/3", "response": "```python\ndef add(a, b): pass\n```", **prompt})

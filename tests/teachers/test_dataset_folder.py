@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hf_structdistill.errors import InputError
 from hf_structdistill.hub.datasets import write_trace_dataset
 from hf_structdistill.problems import decontaminate, load_problems
 from hf_structdistill.sandbox import Verdict
@@ -181,6 +182,42 @@ def test_writing_again_leaves_nothing_of_before(folder, tmp_path):
         collected = TraceSet(traces, {problem.id: problem})
         write_trace_dataset(tmp_path, collected, select_examples(traces, collected.problems))
     assert not (tmp_path / "pairs").exists()
+
+
+def test_files_of_others_stay(tmp_path):
+    problem = replace(load_problems("seed", limit=1)[0], split="train")
+    good = Trace(problem.id, "t", "Think.", problem.reference, verdict=Verdict("passed"))
+    bad = replace(good, code="x = 1", verdict=Verdict("failed"))
+    theirs = ("pairs/notes.txt", "sft/mine.parquet", "sft/train-mine.parquet", "traces/old/train-0123456789ab.parquet")
+    for name in theirs:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "pairs" / "train.partial").write_text("left by a kill")
+    for traces in ([good, bad], [good]):
+        collected = TraceSet(traces, {problem.id: problem})
+        write_trace_dataset(tmp_path, collected, select_examples(traces, collected.problems))
+    assert all((tmp_path / name).read_text() == "mine" for name in theirs)
+    written = sorted(p.parent.name for p in tmp_path.rglob("*") if p.is_file() and p.read_bytes() != b"mine")
+    assert written == sorted([tmp_path.name, tmp_path.name, "sft", "traces"])  # card and picture, one file a config
+    assert [path.name for path in (tmp_path / "pairs").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Mine",
+        "---\ntags: [hf-structdistill]\nconfigs:\n- data_files:\n  - {split: train, path: seed/train.parquet}\n---\n",
+        "---\na: [\n---\n",
+        "---\ntags: 3\n---\n",
+    ],
+)
+def test_a_readme_of_others_is_refused(tmp_path, text):
+    (tmp_path / "README.md").write_text(text)
+    problem = load_problems("seed", limit=1)[0]
+    collected = TraceSet([Trace(problem.id, "t", "", None)], {problem.id: problem})
+    with pytest.raises(InputError, match="README.md' to be the card .*--out"):
+        write_trace_dataset(tmp_path, collected, [])
+    assert (tmp_path / "README.md").read_text() == text and len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_lone_surrogate_is_written_as_its_escape(tmp_path):
