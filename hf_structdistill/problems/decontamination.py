@@ -10,7 +10,10 @@ Three signs, each enough to remove:
 
 from __future__ import annotations
 
+import ast
+import builtins
 import re
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +32,7 @@ MIN_ARGUMENTS = 12
 
 _OPENING = re.compile(r"^\W*(write|implement|create|define)\s+(a|an)\s+(python\s+)?function\s+(to|that|which)?\s*")
 _WORD = re.compile(r"[a-z0-9]+")
+_ASSERT = re.compile(r"^\s*assert .*$", re.MULTILINE)
 _STOP = frozenset(
     "a an and are as at be by can find for from function given has have if in into is it its of on or python return "
     "returns should so take takes that the their them then there this to using was where whether which with write you "
@@ -190,19 +194,32 @@ def _task_text(prompt: str) -> str:
 
 def _test_bodies(problem: Problem) -> frozenset[str]:
     """The tests from the arguments on, without layout; short ones say nothing about where they come from."""
+    name = problem.entry_point
     if isinstance(problem.tests, AssertTests):
-        tests, name = problem.tests.asserts, problem.entry_point
+        tests = problem.tests.asserts
     elif isinstance(problem.tests, CheckTests):
-        tests, name = tuple(re.findall(r"^\s*assert .*$", problem.tests.code, re.MULTILINE)), "candidate"
+        tests, name = tuple(_ASSERT.findall(problem.tests.code)), "candidate"
     else:
-        return frozenset()
+        tests = tuple(_ASSERT.findall(problem.prompt))  # MBPP+ shows those that it has in common with MBPP
     found = set()
     for test in tests:
-        _, called, rest = test.partition(f"{name}(")
-        body = re.sub(r"[\s()]+", "", rest).replace('"', "'")  # MBPP writes some results in parentheses
-        if called and len(body) >= MIN_TEST and len(body.split("==")[0]) >= MIN_ARGUMENTS:
-            found.add(body)
+        for called in [name] if name else _called(test):
+            rest = test.partition(f"{called}(")[2]
+            body = re.sub(r"[\s()]+", "", rest).replace('"', "'")  # MBPP writes some results in parentheses
+            if len(body) >= MIN_TEST and len(body.split("==")[0]) >= MIN_ARGUMENTS:
+                found.add(body)
     return frozenset(found)
+
+
+def _called(test: str) -> set[str]:
+    """What a test calls, where nobody says which function is asked for: every name but the builtins."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes in patterns
+            calls = [node.func for node in ast.walk(ast.parse(test.strip())) if isinstance(node, ast.Call)]
+    except (SyntaxError, ValueError):
+        return set()
+    return {func.id for func in calls if isinstance(func, ast.Name) and not hasattr(builtins, func.id)}
 
 
 def _runs(tokens: Sequence[str], size: int) -> Iterable[tuple[str, ...]]:

@@ -94,6 +94,31 @@ def test_tests_with_the_same_arguments_and_result_are_caught():
     ).kept
 
 
+def test_tests_are_compared_without_the_name_of_the_function():
+    """A row of a user needs neither `solution` nor `entry_point`; so may a benchmark's."""
+    test = 'assert sorted({name}("hello world again", [1, 2])) == sorted([(1, "heo world again")])'
+
+    def problem(name, **facts):
+        text = f"Text of {name}."
+        return Problem(id=name, prompt=text, tests=AssertTests((test.format(name=name), "assert (")), **facts)
+
+    for ours in (problem("drop"), problem("drop", entry_point="drop")):
+        for theirs in (problem("take"), problem("take", entry_point="take")):
+            [removal] = decontaminate([ours], [theirs]).removals
+            assert (removal.sign, removal.matched_id) == ("tests", "take")
+    other = replace(problem("drop"), tests=AssertTests((test.format(name="drop").replace("again", "so"),)))
+    assert decontaminate([other], [problem("take")]).kept == [other]
+
+
+def test_tests_that_a_prompt_shows_are_compared(shared_data):
+    plus = load_problems("mbpp_plus", split="test", path=shared_data / "mbpp_plus.jsonl")
+    by_id = {p.id.split("/")[1]: p for p in load_problems("mbpp", path=shared_data / "mbpp.jsonl")}
+    copies = [replace(by_id[p.id.split("/")[1]], prompt="Do it.", reference=None, entry_point=None) for p in plus]
+    found = decontaminate(copies, plus)
+    assert {removal.sign for removal in found.removals} == {"tests"}
+    assert len(found.removals) >= 0.4 * len(copies)  # the tests of the others are too short to tell them
+
+
 def test_false_positives_of_mbpp_train_against_humaneval(mbpp_train, humaneval):
     # two benchmarks written apart: what is removed here is removed without need
     assert len(decontaminate(mbpp_train, humaneval).removals) / len(mbpp_train) <= 0.01
