@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,18 @@ def load_benchmark(benchmark: str, path: Path | None, split: str, limit: int | N
     return load_problems(benchmark, split=chosen, path=path, limit=limit)
 
 
-def read_students(source: str, problems: list[Problem], *, first_only: bool) -> dict[str, Completed]:
-    """Students of a samples file, given as FILE or NAME=FILE; a folder of results also says how they were made."""
+def read_students(source: str, problems: list[Problem], out: Path, *, first_only: bool) -> dict[str, Completed]:
+    """Students of a samples file, given as FILE or NAME=FILE; a folder of results also says how they were made.
+
+    Args:
+        out: where the report goes, and a samples.jsonl with it.
+    """
     name, equals, path = source.partition("=")
     if not equals or Path(source).exists():
         name, path = "", source
     sets = read_samples(Path(path), problems, name=name or None, first_only=first_only)
+    if Path(path).resolve() in (out.resolve(), (out / "samples.jsonl").resolve()):
+        _check_whole(out, sets)
     before = _earlier_results(Path(path)) if Path(path).is_dir() else {}
     made = {key: before[key] for key in ("prompt", "sampling") if key in before}
     entries = _entries(before)
@@ -47,8 +53,25 @@ def rescored_students(folder: Path, problems: list[Problem]) -> tuple[dict[str, 
     before = _earlier_results(folder)
     entries = _entries(before)
     found = read_samples(folder, problems)
+    _check_whole(folder, found)
     students = {one.name: _answered(one, problems, entries.get(one.name, {})) for one in found}
     return students, {key: before[key] for key in KEPT_SETTINGS if key in before}
+
+
+def _check_whole(folder: Path, found: Sequence[SampleSet]) -> None:
+    """Refuse to replace the samples of `folder` by a part of them: nothing else may have the others."""
+    path = folder / "samples.jsonl"
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8") as lines:
+        rows = sum(bool(line.strip()) for line in lines)
+    read = sum(len(samples) for one in found for samples in one.samples)
+    if read < rows:
+        raise InputError(
+            f"'{path}' has {rows} samples, {rows - read} of them for other problems than --benchmark, --split and "
+            f"--limit choose, which would be lost; choose all of its problems, or give --samples {folder} and another "
+            "--out."
+        )
 
 
 def _earlier_results(folder: Path) -> dict[str, Any]:

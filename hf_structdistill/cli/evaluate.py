@@ -99,7 +99,7 @@ def evaluate(
     if rescore:
         students, settings = rescored_students(folder, problems)
     for source in samples or []:
-        students = together(students, read_students(source, problems, first_only=limit is not None))
+        students = together(students, read_students(source, problems, folder, first_only=limit is not None))
         settings.setdefault("samples_files", []).append(Path(source.partition("=")[2] or source).name)
     limits = {"cpu_seconds": cpu_seconds, "wall_seconds": wall_seconds, "memory_mb": memory_mb}
     report(folder, problems, students, settings, workers=workers, **limits)

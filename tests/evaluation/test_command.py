@@ -209,6 +209,26 @@ def test_what_is_there_is_scored_again(run, benchmark_file, good_student, tmp_pa
         run("--benchmark", benchmark_file, "--out", tmp_path / "empty", "--rescore")
 
 
+@pytest.mark.parametrize("again", [("--rescore",), ("--samples", "{out}"), ("--samples", "x={out}/samples.jsonl")])
+@pytest.mark.parametrize("part", [("--limit", 2), ("--split", "train")])
+def test_samples_of_other_problems_are_not_lost(run, benchmark_file, tmp_path, again, part):
+    first, *others = map(json.loads, benchmark_file.read_text().splitlines())
+    rows = [{**first, "split": "train"}, *others]
+    benchmark_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = [{"task_id": p.id, "completion": a} for p, a in zip(PROBLEMS, answers(), strict=True)]
+    (tmp_path / "made.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made))
+    out, common = tmp_path / "out", ("--benchmark", benchmark_file, "--out")
+    run(*common, out, "--split", "all", "--samples", tmp_path / "made.jsonl")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    again = [word.format(out=out) for word in again]
+    with pytest.raises(InputError, match="has 4 samples, [23] of them for other problems .* another --out"):
+        run(*common, out, *again, *part)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    run(*common, tmp_path / "part", "--samples", out, *part)  # into another folder they may be
+    run(*common, out, "--split", "all", *again)
+    assert len((out / "samples.jsonl").read_text().splitlines()) == 4
+
+
 def test_files_are_students_beside_a_model(run, benchmark_file, good_student, tmp_path):
     path = tmp_path / "recorded.jsonl"
     rows = [{"task_id": p.id, "completion": a} for p, a in zip(PROBLEMS, answers(wrong=("total",)), strict=True)]
