@@ -100,7 +100,7 @@ def make_guard(asked: Sequence[Problem], source: Source, options: Sequence[str])
 
     if "none" in options:
         return Guard([], {"any benchmark": "switched off by --decontaminate none."})
-    study = [problem for problem in asked if problem.split == "test"]
+    study = [problem for problem in asked if problem.role == "test"]
     if len(study) == len(asked):
         return Guard([], {"any benchmark": FOR_STUDY})
     files = _files(options)

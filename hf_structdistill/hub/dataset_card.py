@@ -159,7 +159,7 @@ def _sources(collected: TraceSet) -> list[dict[str, Any]]:
                 "splits": {},
             },
         )
-        entry["splits"][problem.split or "none"] = entry["splits"].get(problem.split or "none", 0) + 1
+        entry["splits"][problem.split] = entry["splits"].get(problem.split, 0) + 1
     return list(found.values())
 
 

@@ -106,7 +106,7 @@ def _drop_others(folder: Path, named: set[str]) -> None:
 def _sft_row(example: Example) -> dict[str, Any]:
     trace = example.trace
     return {
-        "split": example.problem.split,
+        "split": example.problem.role,
         "prompt": example.prompt,
         "completion": example.completion,
         "rejected": example.rejected,
@@ -122,7 +122,7 @@ def _sft_row(example: Example) -> dict[str, Any]:
 
 def _pair_row(example: Example) -> dict[str, Any]:
     return {
-        "split": example.problem.split,
+        "split": example.problem.role,
         "prompt": example.prompt,
         "chosen": example.completion,
         "rejected": example.rejected,
@@ -135,7 +135,7 @@ def _trace_row(trace: Trace, collected: TraceSet) -> dict[str, Any]:
     problem = collected.problems[trace.problem_id]
     verdict = trace.verdict
     return {
-        "split": problem.split,
+        "split": problem.role,
         "problem_id": trace.problem_id,
         "problem_split": problem.split,
         "source": problem.source,

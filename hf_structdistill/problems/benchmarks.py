@@ -12,6 +12,7 @@ from ..errors import InputError
 from .evalplus import oracle_of, restore_inputs
 from .problem import AssertTests, CheckTests, InputTests, Problem, Tests
 from .rows import Row, RowSet, optional, require
+from .splits import split_name
 
 # Austin et al. 2021, arXiv 2108.07732: https://github.com/google-research/google-research/tree/master/mbpp
 MBPP_SPLITS = {"prompt": range(1, 11), "test": range(11, 511), "validation": range(511, 601), "train": range(601, 975)}
@@ -166,7 +167,8 @@ def rows_of_user(source: RowSet, name: str = "jsonl") -> Iterator[Problem]:
     """A file of the user, and the built-in seed problems, which have the same form.
 
     Fields: `prompt` (required); `tests`, a list of asserts or a program that defines `check(candidate)`; `id`,
-    `entry_point`, `solution` or `reference`, `split`, `setup`. Everything else goes into `metadata`.
+    `entry_point`, `solution` or `reference`, `split` (of "val", "dev", "eval", … the usual name), `setup`. Everything
+    else goes into `metadata`.
     """
     known = {"id", "prompt", "tests", "entry_point", "solution", "reference", "split", "setup", "_split"}
     seen: dict[str, str] = {}
@@ -188,7 +190,7 @@ def rows_of_user(source: RowSet, name: str = "jsonl") -> Iterator[Problem]:
             entry_point=entry_point,
             reference=reference,
             source=name,
-            split=str(row.get("split") or row.get("_split") or ""),
+            split=split_name(str(row.get("split") or row.get("_split") or "")),
             metadata={key: value for key, value in row.items() if key not in known},
         )
 

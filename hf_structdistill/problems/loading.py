@@ -12,6 +12,7 @@ from .families import DEFAULT_SIZES, FAMILIES, MIXTURE, SPLITS, generate_mixture
 from .listops import GENERATOR_VERSION, generate_listops
 from .problem import Problem
 from .rows import RowSet, content_hash, hub_rows, read_rows
+from .splits import split_name
 
 SEED_FILE = Path(__file__).parent / "data" / "seed_problems.jsonl"
 
@@ -97,7 +98,8 @@ def load_problems(
 
     Args:
         name: a key of `BENCHMARKS`, or the path of a `.jsonl`/`.parquet` file in the form of "jsonl".
-        split: an official split; None for all. MBPP+ tasks belong to the split of their MBPP id.
+        split: an official split, or one that the rows of a file name; None for all. MBPP+ tasks belong to the split
+            of their MBPP id.
         path: read this file instead of the Hub.
         limit: at most this many problems, the first ones. Of generated problems as many are made, where `size` does
             not say how many there are.
@@ -121,6 +123,8 @@ def load_problems(
     benchmark = BENCHMARKS[name]
     if split is not None and benchmark.splits and split not in benchmark.splits:
         raise InputError(f"Expected a split of '{name}' ({', '.join(benchmark.splits)}), found '{split}'.")
+    if split is not None:
+        split = split_name(split)  # as the rows of a file say it
     if limit is not None and limit < 1:
         raise InputError(f"Expected a limit of at least 1 problem, found {limit}.")
     if name in _GENERATED and path is None:
@@ -128,9 +132,13 @@ def load_problems(
     else:
         problems = _read(name, benchmark, split, path, revision)
     if split is not None:
+        found = sorted({problem.split or "(none)" for problem in problems})
         problems = [problem for problem in problems if problem.split == split]
         if not problems:
-            raise InputError(f"Expected problems of split '{split}' in '{path or name}', found none; check its rows.")
+            raise InputError(
+                f"Expected problems of split '{split}' in '{path or name}', found the splits {', '.join(found)}; "
+                "name one of them."
+            )
     return problems[:limit]
 
 

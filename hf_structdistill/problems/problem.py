@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .splits import split_role
+
 
 @dataclass(frozen=True)
 class AssertTests:
@@ -50,7 +52,7 @@ class Problem:
         tests: trusted code or data; None when the problem has no tests (its verdicts are `unknown`).
         reference: a solution known to be right, or None.
         source: name of the benchmark or family, e.g. `"mbpp"`.
-        split: `"train"`, `"validation"`, `"test"`, …
+        split: `"train"`, `"validation"`, `"test"`, or a name of the user.
         metadata: anything else the source says (topic, difficulty, recorded reasoning, wrong solution).
     """
 
@@ -62,3 +64,8 @@ class Problem:
     source: str = ""
     split: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def role(self) -> str:
+        """What its split is for: `"train"`, `"validation"` or `"test"`, see `splits.split_role`."""
+        return split_role(self.split)

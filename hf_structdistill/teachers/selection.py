@@ -42,12 +42,12 @@ def select_examples(
     `alternatives` others whose code is another program (not only laid out differently). Each is paired with the
     failing trace that shares its longest beginning, so that both part as late as possible.
 
-    Problems of a split named "test" never give examples, whatever the traces say; nor do traces whose teacher marked
-    the problem as unsolvable.
+    Problems of a test split (by its name: "test", "eval", "test-hard", …) never give examples, whatever the traces
+    say; nor do traces whose teacher marked the problem as unsolvable.
     """
     by_problem: dict[str, list[Trace]] = {}
     for trace in traces:
-        if problems[trace.problem_id].split != "test" and not trace.sampling.get("unsolvable"):
+        if problems[trace.problem_id].role != "test" and not trace.sampling.get("unsolvable"):
             by_problem.setdefault(trace.problem_id, []).append(trace)
     return [
         example

@@ -140,6 +140,22 @@ def test_limit_and_split(tmp_path):
     assert [p.prompt for p in load_problems("jsonl", path=path, split="train", limit=2)] == ["1", "3"]
 
 
+def test_split_names_that_datasets_knows_are_the_usual_ones(tmp_path):
+    from datasets.data_files import SPLIT_KEYWORDS
+
+    names = {word: str(split) for split, words in SPLIT_KEYWORDS.items() for word in words}
+    names |= {"Test": "test", " VAL ": "validation", "hard": "hard", "test-hard": "test-hard"}
+    path = write(tmp_path / "mine.jsonl", [{"prompt": name, "split": name} for name in names])
+    problems = load_problems(str(path))
+    assert {problem.prompt: problem.split for problem in problems} == names
+    roles = {problem.split: problem.role for problem in problems}
+    assert roles.items() >= {("validation", "validation"), ("test", "test"), ("hard", "train"), ("test-hard", "test")}
+    asked = {name: [p.prompt for p in load_problems(str(path), split=name)] for name in ("dev", "hard")}
+    assert asked == {"dev": ["validation", "valid", "dev", "val", " VAL "], "hard": ["hard"]}
+    with pytest.raises(InputError, match="'other' in .*found the splits hard, test, test-hard, train, validation"):
+        load_problems(str(path), split="other")
+
+
 BAD_ROWS = {
     "missing field": ([{"tests": ["assert f()"]}], ["row 1", "'prompt'", "add it"]),
     "wrong type": ([{"prompt": "ok"}, {"prompt": 3}], ["row 2", "'prompt'", "str", "int"]),

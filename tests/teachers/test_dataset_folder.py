@@ -184,6 +184,41 @@ def test_writing_again_leaves_nothing_of_before(folder, tmp_path):
     assert not (tmp_path / "pairs").exists()
 
 
+def write_splits(out, *splits):
+    """A data set of a user's problems, one of each split, all solved; its card."""
+    problem = load_problems("seed", limit=1)[0]
+    problems = {split: replace(problem, id=split, split=split, source="jsonl") for split in splits}
+    traces = [Trace(split, "t", "Think.", problem.reference, verdict=Verdict("passed")) for split in splits]
+    return write_trace_dataset(out, TraceSet(traces, problems), select_examples(traces, problems)).read_text()
+
+
+def test_rows_are_of_the_split_that_their_problems_are_for(tmp_path):
+    write_splits(tmp_path, "train", "validation", "val", "dev_2", "eval", "Test", "hard", "")
+    found = {
+        split: load(tmp_path, "sft", split, tmp_path / "cache")["problem_id"] for split in ("train", "validation")
+    }
+    assert found == {"train": ["train", "hard", ""], "validation": ["validation", "val", "dev_2"]}
+
+
+@pytest.mark.parametrize("splits", [("validation",), ("train",), ("train", "validation"), ("test", "validation")])
+def test_the_snippet_of_the_card_loads_the_splits_that_exist(tmp_path, monkeypatch, splits):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    card = write_splits(tmp_path / "out", *splits)
+    snippet = re.findall(r"```python\n(.*?)```", card, re.DOTALL)[0]
+    found = {}
+    exec(snippet.replace("path/or/hub-id/of/this/dataset", str(tmp_path / "out")), found)
+    assert {split for split in ("train", "validation") if split in found} == {*splits} - {"test"}
+    assert len(found["replies"]) == 1
+    assert ("train_dataset=train" in card) == ("train" in splits)
+
+
+def test_the_card_of_problems_without_split_and_licence(tmp_path):
+    card = write_splits(tmp_path, "")
+    assert "1 without a split; its licence is not known here" in card
+    assert "The licence of the problems is not known here" in card
+    assert not re.search("none split|licence unknown|under unknown", card)
+
+
 def test_files_of_others_stay(tmp_path):
     problem = replace(load_problems("seed", limit=1)[0], split="train")
     good = Trace(problem.id, "t", "Think.", problem.reference, verdict=Verdict("passed"))

@@ -57,8 +57,9 @@ def test_unknown_and_missing_verdicts_are_neither_right_nor_wrong():
 
 
 def test_nothing_of_a_test_split_becomes_an_example():
-    held_out = Problem(id="p", prompt="x", tests=None, split="test")
-    assert select(trace("x = 1"), problem=held_out) == []
+    for split in ("test", "Test", "eval", "test-hard", "my_evaluation_2"):
+        held_out = Problem(id="p", prompt="x", tests=None, split=split)
+        assert select(trace("x = 1"), problem=held_out) == []
 
 
 def test_a_problem_marked_unsolvable_gives_no_example():
