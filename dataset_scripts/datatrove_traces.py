@@ -13,15 +13,17 @@ command is run again. Tokens are read from HF_TOKEN on the machine that asks, an
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from datatrove.executor import LocalPipelineExecutor, SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
+from hf_structdistill.cli._traces_problems import Guard, Source, make_guard
 from hf_structdistill.hub.datasets import write_trace_dataset
-from hf_structdistill.problems import Problem, decontaminate, load_problems
+from hf_structdistill.problems import Problem
+from hf_structdistill.problems.decontamination import Decontamination
 from hf_structdistill.teachers import (
     RecordedTeacher,
     ScriptedTeacher,
@@ -32,23 +34,18 @@ from hf_structdistill.teachers import (
     shard,
 )
 
-TEST_SETS = ("mbpp", "mbpp_plus", "humaneval")
-
 
 class Run:
-    """What every task must agree on: which problems, which teacher, where to."""
+    """What every task must agree on: which problems, compared with which files, which teacher, where to."""
 
-    def __init__(self, problems: str, limit: int | None, teacher: str, out: Path, files: dict[str, Path]) -> None:
-        self.problems, self.limit, self.teacher, self.out, self.files = problems, limit, teacher, out, files
+    def __init__(self, source: Source, compare: list[str], teacher: str, out: Path) -> None:
+        self.source, self.compare, self.teacher, self.out = source, compare, teacher, out
 
-    def load(self) -> Any:
-        """The training problems, compared with the test sets of which there are files (or with all, from the Hub)."""
-        problems = load_problems(self.problems, split="train", limit=self.limit, path=self.files.get(self.problems))
-        names = list(self.files) or [name for name in TEST_SETS if self.problems in TEST_SETS]
-        return decontaminate(problems, self.test_problems(names))
-
-    def test_problems(self, names: Sequence[str]) -> list[Problem]:
-        return [p for name in names for p in load_problems(name, split="test", path=self.files.get(name))]
+    def load(self) -> tuple[list[Problem], Decontamination[Any] | None, Guard]:
+        """The problems that `structdistill traces` would ask about, what was removed, what replies must not hold."""
+        problems = self.source.load()
+        guard = make_guard(problems, self.source, self.compare)
+        return *guard.clean(problems), guard
 
     def ask(self) -> Teacher:
         kind, _, file = self.teacher.partition(":")
@@ -79,7 +76,7 @@ class CollectTraces(PipelineStep):
         self._run = run
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Any:
-        problems = shard(self._run.load().kept, rank, world_size)
+        problems = shard(self._run.load()[0], rank, world_size)
         collected = collect_traces(problems, [self._run.ask()], self._run.folder(rank))
         for status, number in collected.statuses().items():
             self.stat_update(status, value=number)
@@ -96,11 +93,14 @@ class WriteDataset(PipelineStep):
         self._run, self._shards = run, shards
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Any:
-        run, clean = self._run, self._run.load()
+        run = self._run
+        problems, clean, guard = run.load()
         merge_journals(run.out, [run.folder(index) for index in range(self._shards)])
-        collected = collect_traces(clean.kept, [run.ask()], run.out)
+        collected = collect_traces(problems, [run.ask()], run.out)
+        traces, clean = guard.clean(collected.traces, clean)
+        collected = replace(collected, traces=traces)
         examples = select_examples(collected.traces, collected.problems)
-        write_trace_dataset(run.out, collected, examples, decontamination=clean)
+        write_trace_dataset(run.out, collected, examples, decontamination=clean, not_checked=guard.not_checked)
         yield from data or ()
 
 
@@ -125,16 +125,21 @@ def main() -> None:
     parser.add_argument("--teacher", required=True, help="scripted, recorded:FILE, or the id of a model")
     parser.add_argument("--out", type=Path, required=True, help="folder that every task can write to")
     parser.add_argument("--limit", type=int, help="at most this many problems")
+    parser.add_argument("--problems-file", type=Path, metavar="FILE", help="read the benchmark from it, not the Hub")
     parser.add_argument(
-        "--file", action="append", default=[], metavar="NAME=FILE", help="a benchmark's file, not the Hub"
+        "--decontaminate",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="a benchmark to compare with, or none",
     )
     parser.add_argument("--tasks", type=int, default=4, help="shards")
     parser.add_argument("--workers", type=int, default=2, help="tasks at a time on this machine")
     parser.add_argument("--slurm", metavar="PARTITION", help="submit Slurm jobs")
     parser.add_argument("--time", default="08:00:00", help="of a Slurm job")
     options = parser.parse_args()
-    files = {name: Path(file) for name, _, file in (entry.partition("=") for entry in options.file)}
-    executors(Run(options.problems, options.limit, options.teacher, options.out.absolute(), files), options).run()
+    source = Source(options.problems, options.problems_file, limit=options.limit)
+    executors(Run(source, options.decontaminate, options.teacher, options.out.absolute()), options).run()
 
 
 if __name__ == "__main__":
