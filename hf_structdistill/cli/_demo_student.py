@@ -33,6 +33,7 @@ MAX_LENGTH = 640
 VOCABULARY = 1024
 LAYERS = 2
 HEAD_WIDTH = 16  # many narrow heads: copying names from the prompt is learned in fewer steps
+FROM_SCRATCH = {"attention_heads": 0.5, "ast_path_coef": 1.0}  # as the recipe of that name; docs/objectives.md
 END, PAD = "<|end|>", "<|pad|>"
 
 
@@ -135,7 +136,7 @@ def train_arm(
             model=student, train_dataset=dataset, processing_class=tokenizer, callbacks=[_StepProgress(progress)]
         )
         if arm.structure:
-            trainer: SFTTrainer = StructureAwareTrainer(args=StructureAwareConfig(**shared), **pieces)
+            trainer: SFTTrainer = StructureAwareTrainer(args=StructureAwareConfig(**shared, **FROM_SCRATCH), **pieces)
         else:
             trainer = SFTTrainer(args=SFTConfig(**shared), **pieces)
         trainer.remove_callback(PrinterCallback)
