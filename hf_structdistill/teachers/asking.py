@@ -7,22 +7,28 @@ stay with the process that started it.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
+import contextlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .base import Answer, Request
+from .base import Answer, Request, last_answers
 
 if TYPE_CHECKING:
     from .inference import InferenceTeacher
 
 Arrived = Callable[[Answer], None]
+
+LAST_SECONDS = 5.0  # that a process has to hand over what it has
 
 
 class AskingThread(threading.Thread):
@@ -51,9 +57,10 @@ class AskingThread(threading.Thread):
         asyncio.run(self._teacher.ask_all(self._waiting, self._arrived, self._stop_asking))
 
     def end(self) -> None:
-        """Stop asking; what is on its way is given up."""
+        """Stop asking; what is on its way is given up, what has come in is handed over."""
         self._stop_asking.set()
-        self.join(timeout=10)
+        if self.ident is not None:  # it was started
+            self.join(timeout=10)
 
 
 class AskingProcess(AskingThread):
@@ -89,14 +96,22 @@ class AskingProcess(AskingThread):
     def end(self) -> None:
         assert self._process.stdin and self._process.stdout
         self._stop_asking.set()
-        self._process.kill()
-        self._process.wait()
-        self.join(timeout=10)
-        for pipe in (self._process.stdin, self._process.stdout):
-            try:
-                pipe.close()
-            except BrokenPipeError:
-                pass  # it was ended while the requests were on their way to it
+        self._close(self._process.stdin)  # it hands over what it has, and ends
+        try:
+            self._process.wait(timeout=LAST_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self.ident is not None:
+            self.join(timeout=10)
+        self._close(self._process.stdout)
+
+    @staticmethod
+    def _close(pipe: IO[bytes]) -> None:
+        try:
+            pipe.close()
+        except BrokenPipeError:
+            pass  # it was ended while the requests were on their way to it
 
 
 def main() -> None:
@@ -104,21 +119,32 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not get between the replies
     teacher, waiting = pickle.load(sys.stdin.buffer)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where we were started without one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     numbers = {request.key: number for number, request in enumerate(waiting)}
 
     def send(message: Any) -> None:
-        pickle.dump(message, out)
+        out.write(pickle.dumps(message))  # as a whole: an interruption comes before or after it
         out.flush()
 
+    def send_answers(batch: Sequence[Answer]) -> None:
+        send([(numbers[request.key], reply) for request, reply in batch])
+
+    answers = teacher.replies((request, None) for request in waiting)
     try:
-        for batch in teacher.replies((request, None) for request in waiting):
-            send([(numbers[request.key], reply) for request, reply in batch])
+        for batch in answers:
+            send_answers(batch)
         send(None)
+    except KeyboardInterrupt as interrupt:
+        with contextlib.suppress(BrokenPipeError):  # nobody there to read
+            send_answers(last_answers(answers, interrupt))
+            send(None)
     except InputError as error:
         send(error)
 
 
 def _end_with_parent() -> None:
     sys.stdin.buffer.read(1)  # nothing comes: it returns at the end of the pipe
+    _thread.interrupt_main()
+    time.sleep(LAST_SECONDS)
     os._exit(1)

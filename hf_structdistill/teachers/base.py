@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -75,6 +75,16 @@ class Teacher(Protocol):
     def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[list[Answer]]:
         """Answer in any order: each list holds what has come in since the last, and goes to disk at once."""
         ...
+
+
+def last_answers(answers: Iterator[list[Answer]], interrupt: KeyboardInterrupt) -> list[Answer]:
+    """What a teacher still has that was interrupted, or whose reader was; what was read last may be among it."""
+    if not isinstance(answers, Generator):
+        return []
+    try:
+        return answers.throw(interrupt)
+    except (KeyboardInterrupt, StopIteration):
+        return []
 
 
 def batches(items: Iterable[Item], largest: int = 256, first: int = 16) -> Iterator[list[Item]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..problems import Problem
-from .base import Answer, Reply, Request, Teacher
+from .base import Answer, Reply, Request, Teacher, last_answers
 from .journal import Journal
 from .judging import Judge, Progress
 from .reading import read_reply
@@ -217,15 +217,27 @@ def _gather(
     report(stage, done, total)
     for (teacher, _), requests in zip(asked, open_requests, strict=True):
         pairs = ((request, problems[request.problem_id]) for request in requests)
-        for batch in teacher.replies(pairs):
-            answered = [(request, reply) for request, reply in batch if reply.error is None]
-            without = [(request, redact(reply.error)) for request, reply in batch if reply.error is not None]
-            journal.append([_reply_record(*pair) for pair in answered] + _refusals(without, journal))
-            refused += without
-            done += len(batch)
-            report(stage, done, total)
-            arrived([request for request, _ in answered])
+        answers = teacher.replies(pairs)
+        try:
+            for batch in answers:
+                answered, without = _keep(batch, journal)
+                refused += without
+                done += len(batch)
+                report(stage, done, total)
+                arrived(answered)
+        except KeyboardInterrupt as interrupt:
+            last = last_answers(answers, interrupt)
+            _keep([(request, reply) for request, reply in last if journal.get("reply", request.key) is None], journal)
+            raise
     return refused
+
+
+def _keep(batch: Sequence[Answer], journal: Journal) -> tuple[list[Request], list[tuple[Request, str]]]:
+    """Write down what a teacher said: the requests with a reply, and those without, with the reason."""
+    answered = [(request, reply) for request, reply in batch if reply.error is None]
+    without = [(request, redact(reply.error)) for request, reply in batch if reply.error is not None]
+    journal.append([_reply_record(*pair) for pair in answered] + _refusals(without, journal))
+    return [request for request, _ in answered], without
 
 
 def _reply_record(request: Request, reply: Reply) -> dict[str, Any]:

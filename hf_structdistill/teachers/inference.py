@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import queue
 import random
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -140,31 +140,49 @@ class InferenceTeacher:
         self.budget.spend(reply, self.most_tokens(request))
 
     def replies(self, requests: Iterable[tuple[Request, Problem]]) -> Iterator[list[Answer]]:
-        """Answer as replies come in. Event loops live in a thread, or in processes, that end with the iterator."""
+        """Answer as replies come in. Event loops live in a thread, or in processes, that end with the iterator.
+
+        A KeyboardInterrupt is raised again after a last list of what has arrived (see `base.last_answers`).
+        """
         waiting = [request for request, _ in requests]
         if not waiting:
             return
-        arrived: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        arrived: deque[Answer] = deque()
         parts = self._processes(len(waiting))
         if parts == 1:
-            asking = [AskingThread(self, waiting, arrived.put)]
+            asking = [AskingThread(self, waiting, arrived.append)]
         else:
-            asking = [AskingProcess(self._part(parts), waiting[n::parts], arrived.put) for n in range(parts)]
+            asking = [AskingProcess(self._part(parts), waiting[n::parts], arrived.append) for n in range(parts)]
         try:
             for one in asking:
                 one.start()
-            over: list[AskingThread] = []
-            while len(over) < len(asking):
-                next(one for one in asking if one not in over).over.wait(GROUP_SECONDS)
-                over = [one for one in asking if one.over.is_set()]  # before draining: nothing more comes from these
-                if batch := self._drained(arrived, spend=parts > 1):
-                    yield batch
-                for one in over:
-                    if one.error is not None:
-                        raise one.error
+            yield from self._groups(asking, arrived, spend=parts > 1)
+        except KeyboardInterrupt:  # what has arrived is paid for
+            for one in asking:
+                one.end()
+            if arrived:
+                yield list(arrived)
+            raise
         finally:
             for one in asking:
                 one.end()
+
+    def _groups(self, asking: list[AskingThread], arrived: deque[Answer], *, spend: bool) -> Iterator[list[Answer]]:
+        over: list[AskingThread] = []
+        while len(over) < len(asking):
+            next(one for one in asking if one not in over).over.wait(GROUP_SECONDS)
+            over = [one for one in asking if one.over.is_set()]  # before reading: nothing more comes from these
+            if batch := [arrived[n] for n in range(len(arrived))]:
+                if spend:
+                    for request, reply in batch:
+                        if reply.error is None:
+                            self._spend_once(request, reply)
+                yield batch
+                for _ in batch:  # only now: whoever reads may be interrupted
+                    arrived.popleft()
+            for one in over:
+                if one.error is not None:
+                    raise one.error
 
     def _processes(self, number: int) -> int:
         """How many processes ask; one where the budget has a limit, which one process keeps."""
@@ -179,14 +197,6 @@ class InferenceTeacher:
         part = copy.copy(self)
         part.concurrency, part.processes, part.budget = -(-self.concurrency // parts), 1, Budget()
         return part
-
-    def _drained(self, arrived: queue.SimpleQueue[Answer], *, spend: bool) -> list[Answer]:
-        batch = [arrived.get() for _ in range(arrived.qsize())]  # one reader: what is there stays there
-        if spend:
-            for request, reply in batch:
-                if reply.error is None:
-                    self._spend_once(request, reply)
-        return batch
 
     async def ask_all(
         self, waiting: Sequence[Request], arrived: Callable[[Answer], None], stop: threading.Event

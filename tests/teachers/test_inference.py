@@ -561,6 +561,36 @@ def test_an_interrupted_run_says_so_and_pays_for_nothing_twice(processes, server
     assert len(events(log, "arrived")) - mark == 12 - len(held)
 
 
+def interrupted(channel, url, out, log, processes):
+    """Ctrl-C while the first replies are written down and the server has sent the others."""
+
+    def progress(stage, done, total):
+        if stage == "replies" and done:
+            while len(events(log, "sent")) < total:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    teacher = InferenceTeacher("test/teacher", base_url=url, token="x" * 10, concurrency=4, processes=processes)
+    try:
+        collect_traces(problems(80), [teacher], out, workers=1, progress=progress)
+    except KeyboardInterrupt:
+        channel.send("interrupted")
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_an_interruption_loses_no_more_than_what_is_in_flight(processes, server, tmp_path, parts):
+    url, log = server(latency=0.05)
+    here, there = processes.Pipe()
+    process = processes.Process(target=interrupted, args=(there, url, str(tmp_path / "o"), log, parts))
+    process.start()
+    assert here.recv() == "interrupted"
+    process.join()
+    records = [json.loads(line) for line in (tmp_path / "o" / "journal.jsonl").read_text().splitlines()]
+    replies = Counter(record["key"] for record in records if record["kind"] == "reply")
+    # of 80 that were sent, each of the 4 in flight may not have been read yet
+    assert len(replies) >= 76 and set(replies.values()) == {1}
+
+
 def test_teachers_of_one_run_share_one_budget(tmp_path, capsys):
     from hf_structdistill.cli._teachers import Asking, confirm_cost, make_teachers, spent
 
