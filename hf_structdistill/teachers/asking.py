@@ -118,7 +118,10 @@ def main() -> None:
     """The other side of `AskingProcess`: a teacher and requests come in, lists of (number, reply) go out."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not get between the replies
-    teacher, waiting = pickle.load(sys.stdin.buffer)
+    try:
+        teacher, waiting = pickle.load(sys.stdin.buffer)
+    except EOFError:
+        return  # it was interrupted before it said what to ask
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where we were started without one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     numbers = {request.key: number for number, request in enumerate(waiting)}
