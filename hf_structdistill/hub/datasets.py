@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..files import encodable, replace_text
 from ..problems.decontamination import Decontamination
 from ..teachers import Example, Trace, TraceSet
+from ..teachers.redaction import redact, redactor
 from .cards import split_card
 from .dataset_card import LENGTHS_FILE, REMOVALS_FILE, Facts, Part, draw_lengths, render_card
 
@@ -35,6 +36,8 @@ def write_trace_dataset(
     licence: str | None = None,
 ) -> Path:
     """Write the data set and its card into `out`, replacing an earlier one there; files of others stay.
+
+    Folders of this machine and secrets of its environment become `<folder>` and `<secret>` in every text.
 
     Configs: "traces", every reply with its verdict; "sft", prompt and completion ready for TRL, with a `rejected`
     column where some reply failed; "pairs", prompt, chosen and rejected. A config without rows is left out, and rows
@@ -62,11 +65,13 @@ def write_trace_dataset(
         "pairs": [_pair_row(example) for example in examples if example.rejected is not None],
         "traces": [_trace_row(trace, collected) for trace in collected.traces],
     }
-    files = {name: _write_config(out, name, table) for name, table in rows.items()}
-    _write_removals(out / REMOVALS_FILE, decontamination)
+    removals = decontamination.removals if decontamination else []
+    clean = redactor(content=True)
+    files = {name: _write_config(out, name, clean(table)) for name, table in rows.items()}
+    _write_removals(out / REMOVALS_FILE, clean([vars(removal) for removal in removals]))
     draw_lengths(out / LENGTHS_FILE, examples)
     facts = Facts(collected, examples, files, title, command, decontamination, not_checked or {}, licence)
-    replace_text(out / "README.md", render_card(facts))
+    replace_text(out / "README.md", redact(render_card(facts)))
     for name, parts in files.items():
         _drop_others(out / name, {part.file for part in parts.values()})
     return out / "README.md"
@@ -204,9 +209,8 @@ def _schema(row: Mapping[str, Any]) -> Any:
     return pyarrow.schema([(name, special.get(name, pyarrow.string())) for name in row])
 
 
-def _write_removals(path: Path, decontamination: Decontamination[Any] | None) -> None:
-    if decontamination is None or not decontamination.removals:
+def _write_removals(path: Path, removals: Sequence[Mapping[str, Any]]) -> None:
+    if not removals:
         path.unlink(missing_ok=True)
         return
-    lines = [json.dumps(vars(removal), ensure_ascii=False) for removal in decontamination.removals]
-    replace_text(path, "\n".join(lines) + "\n")
+    replace_text(path, "".join(json.dumps(removal, ensure_ascii=False) + "\n" for removal in removals))

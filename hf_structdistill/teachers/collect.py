@@ -15,7 +15,7 @@ from .base import Answer, Reply, Request, Teacher, last_answers
 from .journal import Journal
 from .judging import Judge, Progress
 from .reading import read_reply
-from .redaction import redact
+from .redaction import redact, redactor
 from .scores import add_scores
 from .trace import Trace
 from .usage import Usage, count_usage
@@ -236,7 +236,8 @@ def _keep(batch: Sequence[Answer], journal: Journal) -> tuple[list[Request], lis
     """Write down what a teacher said: the requests with a reply, and those without, with the reason."""
     answered = [(request, reply) for request, reply in batch if reply.error is None]
     without = [(request, redact(reply.error)) for request, reply in batch if reply.error is not None]
-    journal.append([_reply_record(*pair) for pair in answered] + _refusals(without, journal))
+    clean = redactor(content=True)  # before a reply is judged: what is published is what was judged
+    journal.append([clean(_reply_record(*pair)) for pair in answered] + _refusals(without, journal))
     return [request for request, _ in answered], without
 
 

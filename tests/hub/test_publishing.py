@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from hf_structdistill.model_names import model_fingerprint
 
@@ -205,6 +207,22 @@ def test_a_token_in_a_file_is_never_sent(hub, student, tmp_path):
     shutil.copytree(student, tmp_path / "student")
     (tmp_path / "student" / "tokenizer_config.json").write_text(f'{{"auth": "{WRITE}"}}')
     one_line(hub.publish("student", tmp_path / "student", "--repo", "me/leak"), "tokenizer_config.json")
+
+
+@pytest.mark.parametrize("config", ["sft", "traces"])
+def test_a_token_in_a_row_is_never_sent(hub, traces, tmp_path, config):
+    """In a column of text or in a message; the bytes of the file do not show it."""
+    shutil.copytree(traces, tmp_path / "traces")
+    (path,) = (tmp_path / "traces" / config).glob("train-*.parquet")
+    table = parquet.read_table(path)
+    rows = table.to_pylist()
+    if config == "sft":
+        rows[-1]["completion"] += f" {WRITE}"
+    else:
+        rows[-1]["messages"][0]["content"] += f" {WRITE}"
+    parquet.write_table(pyarrow.Table.from_pylist(rows * 9, schema=table.schema), path, compression="zstd")
+    assert WRITE.encode() not in path.read_bytes()
+    one_line(hub.publish("traces", tmp_path / "traces", "--repo", "me/leak"), path.name, "renew the token")
 
 
 def test_leftovers_of_another_kind_of_student_go(hub, student, tmp_path):

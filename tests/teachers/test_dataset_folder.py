@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pyarrow.parquet import read_table
 
 from hf_structdistill.errors import InputError
 from hf_structdistill.hub.datasets import write_trace_dataset
@@ -142,16 +143,79 @@ def test_the_trainer_takes_it_as_it_is(folder, tmp_path):
     assert len(losses) == 2 and all(loss > 0 for loss in losses)
 
 
-def test_nothing_of_this_machine_is_in_any_file(folder):
-    folders = {str(folder), str(Path.cwd()), str(Path.home()) + "/", tempfile.gettempdir() + "/"}
-    private = {*folders, socket.gethostname(), SECRET}
+def assert_nothing_private(folder, *more):
+    folders = {str(folder), str(Path.cwd()), str(Path.home()) + "/"}
+    private = {*folders, socket.gethostname(), SECRET, *more}
     user = getpass.getuser()
     if user not in ("root", "user"):
         private.add(user)
     for path in folder.rglob("*"):
         if path.is_file():
-            content = path.read_bytes()
-            assert not [word for word in private if len(word) > 5 and word.encode() in content], path.name
+            rows = str(read_table(path).to_pylist()).encode() if path.suffix == ".parquet" else b""
+            content = path.read_bytes() + rows
+            found = [word for word in private if len(word) > 5 and word.encode() in content]
+            assert not found, f"{path.name}: {found}"
+
+
+def test_nothing_of_this_machine_is_in_any_file(folder):
+    assert_nothing_private(folder)
+
+
+class Telling(ScriptedTeacher):
+    """Tells where it is, in prompts, replies, the errors of its programs, and refusals."""
+
+    def __init__(self, told):
+        super().__init__(mistakes=False)
+        self.told = told
+
+    def requests(self, problem):
+        return [
+            replace(request, messages=({"role": "user", "content": f"Solve it in {self.told}."},))
+            for request in super().requests(problem)
+        ]
+
+    def replies(self, requests):
+        home = f"'/'.join({str(Path.home()).split('/')!r})"  # a path in the verdict, and none in the code
+        for batch in super().replies(requests):
+            for number, (request, reply) in enumerate(batch):
+                if number == 0:
+                    yield [(request, replace(reply, text="", error=f"OSError: {self.told}"))]
+                elif number == 1:
+                    yield [(request, replace(reply, text=f"```python\nraise OSError({home} + '/x')\n```"))]
+                else:
+                    yield [(request, replace(reply, text=f"I am in {self.told}.\n\n{reply.text}"))]
+
+
+def test_what_a_teacher_and_problems_tell_of_this_machine_is_taken_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "sesame-open-1234")
+    monkeypatch.setenv("HOME", str(tmp_path / "home" / "me"))
+    told = f"{Path.home()}/work, {Path.cwd()}/x, not /tmp or tree/root, with {SECRET} or sesame-open-1234"
+    problems = load_problems("seed", split="train", limit=5)
+    problems = [
+        replace(problem, prompt=f"{problem.prompt}\nSee {told}.", reference=f"# {told}\n{problem.reference}")
+        for problem in problems
+    ]
+    clean = decontaminate(problems, [replace(problems[4], id="other/4", prompt="Another.", tests=None)])
+    collected = collect_traces(clean.kept, [Telling(told)], tmp_path, workers=1)
+    examples = select_examples(collected.traces, collected.problems)
+    write_trace_dataset(tmp_path, collected, examples, command=f"cd {told}", decontamination=clean)
+    assert_nothing_private(tmp_path, "sesame")
+    assert [status for status, _ in collected.statuses().most_common()] == ["passed", "error"]
+    # and all of it was there to be taken out
+    sft = load(tmp_path, "sft", cache=tmp_path / "cache")[0]
+    traces = load(tmp_path, "traces", cache=tmp_path / "cache").to_list()
+    for text in (
+        sft["prompt"],
+        sft["completion"],
+        traces[1]["reasoning"],
+        traces[1]["code"],
+        str(traces[1]["messages"]),
+    ):
+        assert text.count("<folder>/") == 2 * text.count("<secret> or <secret>") > 0
+        assert "not /tmp or tree/root" in text
+    assert traces[0]["reason"] == "OSError: <folder>/x"
+    assert "<folder>" in collected.refused[0][1] and "cd <folder>/work" in (tmp_path / "README.md").read_text()
+    assert "<secret>" in (tmp_path / "decontamination.jsonl").read_text()
 
 
 def test_paths_and_secrets_in_a_verdict_are_taken_out(tmp_path, monkeypatch):
