@@ -42,9 +42,11 @@ def check_flow(tree: SyntaxTree, flow: DataFlow) -> None:
         for source in sources:
             assert names[source].is_def
             assert names[source].name == names[use].name
-            # A class body reads a name that it binds later from the module.
-            falls_back = flow.scopes[names[use].scope].kind == "class" and names[source].scope == 0
-            assert names[source].scope == names[use].scope or falls_back
+            # A class body reads a name that it binds later from the module, and x[i] = v there changes it there.
+            reads, makes = flow.scopes[names[use].scope], flow.scopes[names[source].scope]
+            falls_back = reads.kind == "class" and names[source].scope == 0
+            stores = makes.kind == "class" and names[source].is_use and reads.kind in ("class", "module")
+            assert names[source].scope == names[use].scope or falls_back or stores
     for definition, uses in flow.assignments:
         assert names[definition].is_def
         assert uses

@@ -1,7 +1,8 @@
 """A class body that may not have bound a name falls back on the module; the name stays the class's."""
 
 import pytest
-from flows import check
+from flows import check, unmark
+from invariants import check_anything
 
 from hf_structdistill.structure import analyse_dataflow, parse
 
@@ -41,6 +42,26 @@ def test_maybe_bound_name_belongs_to_the_class(before):
 )
 def test_fallback_adds_to_what_the_class_has_found(source, edges):
     check(source, edges)
+
+
+@pytest.mark.parametrize(
+    ("source", "edges"),
+    [
+        # a store into what may be the variable of the module changes that one
+        ("x$1 = [1]\nclass A:\n    if a:\n        x$2 = [2]\n    x$3[0] = 3\n    x$4\nx$5", "3<1,2 4<3 5<1,3"),
+        (
+            "x$1 = [1]\ndef f():\n    class A:\n        if a:\n            x$2 = [2]\n        x$3[0] = 3\nx$4",
+            "3<1,2,3 4<1,3",
+        ),
+        ("x$1 = [1]\nclass A:\n    x$2[0] = 3\n    x$3 = [2]\nclass B:\n    x$4\n    x$5 = 1", "2<1 4<1,2"),
+        # not where the class has bound it for certain
+        ("x$1 = [1]\nclass A:\n    x$2 = [2]\n    x$3[0] = 3\nx$4", "3<2 4<1"),
+        ("x$1 = 1\nclass A:\n    x$2 += 1\nx$3", "2<1 3<1"),
+    ],
+)
+def test_store_into_a_name_that_falls_back(source, edges):
+    check(source, edges)
+    check_anything(unmark(source)[0])
 
 
 def test_fallback_through_a_branch_leaves_the_name_with_the_class():

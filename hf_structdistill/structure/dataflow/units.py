@@ -114,6 +114,7 @@ def _settle_exposed(walker: Walker, unit: Unit) -> None:
     """Uses of the unit's own code that found no definition in their block."""
     defs, declared, parent, entry = unit.defs, unit.declared, unit.parent, unit.entry
     owners, reach, scope, inner = walker.owners, walker.reach, unit.scope, walker.elsewhere
+    stores = {made for found in unit.escaping.values() for made, _ in found} if unit.is_class else set()
     for occurrence, name, block in unit.exposed:
         if name in defs and name not in declared:
             if occurrence in inner:  # a class body that may have bound the name keeps what it found, and the name
@@ -133,6 +134,8 @@ def _settle_exposed(walker: Walker, unit: Unit) -> None:
             reach[occurrence], unbound = reaching(block, name)
             if unbound and unit.is_class:  # a class body falls back on the module, not on enclosing functions
                 _use_global(walker, unit, occurrence, name)
+                if occurrence in stores:
+                    _float(walker, walker.module, occurrence, name)
             continue
         if name in unit.escaping:
             found, unbound = reaching(block, name)
@@ -185,7 +188,7 @@ def _settle_floating(walker: Walker, unit: Unit) -> dict[str, list[int]]:
             if unit.parent is not None:
                 _float(walker, unit.parent, occurrence, name)
             continue
-        walker.owners[occurrence] = unit.scope
+        walker.owners.setdefault(occurrence, unit.scope)
         floats.setdefault(name, []).append(occurrence)
         if name not in own:
             own[name] = _uses_in(walker, unit, name)
