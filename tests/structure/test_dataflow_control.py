@@ -87,8 +87,7 @@ TRY = [
     ),
     # which it leaves as it was before a handler bound its name
     (
-        "def f():\n    e$1 = 0\n    try:\n        g()\n        e$2 = 1\n        h()\n    except E as e$3:\n        return\n"
-        "    finally:\n        e$4",
+        "e$1 = 0\ntry:\n    g()\n    e$2 = 1\n    h()\nexcept E as e$3:\n    raise\nfinally:\n    e$4",
         "4<1,2,3",
     ),
     (

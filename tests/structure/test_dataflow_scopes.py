@@ -88,8 +88,14 @@ CLASSES = [
     # a name bound in the class that is unbound there falls back on the module, not on the function around
     ("x$1 = 1\ndef f(x$2):\n    class A:\n        if a:\n            x$3 = 0\n        y = x$4", "4<1,3"),
     # nor does a class in a class see them, its comprehensions included
-    ("y$1 = 1\nclass A:\n    y$2 = 2\n    class B:\n        y$3\n        [y$4 for z$5 in y$6 if z$7]", "3<1 4<1 6<1 7<5"),
-    ("def f(y$1):\n    class A:\n        y$2 = 2\n        class B:\n            class C:\n                z = y$3", "3<1"),
+    (
+        "y$1 = 1\nclass A:\n    y$2 = 2\n    class B:\n        y$3\n        [y$4 for z$5 in y$6 if z$7]",
+        "3<1 4<1 6<1 7<5",
+    ),
+    (
+        "def f(y$1):\n    class A:\n        y$2 = 2\n        class B:\n            class C:\n                z = y$3",
+        "3<1",
+    ),
     ("class A:\n    y$1 = 2\n    class B(y$2):\n        y", "2<1"),
     ("class A:\n    class B[T$1]:\n        T$2 = 0\n        class C:\n            T$3", "3<1"),
     # the body of a class in a class runs at once as well: what the module binds later is not read

@@ -268,7 +268,7 @@ def global_statement(w: Walker, node: int) -> None:
 def type_alias_statement(w: Walker, node: int) -> None:
     """`type X = ...` binds X; the rest is an annotation.
 
-    The grammar also reads `type[i] = value` and `type(x).a = value` as an alias; there, what follows `type` is no name.
+    The grammar also reads `type[i] = value` and `type(x).a = value` as aliases; what follows `type` there is no name.
     """
     parts = w.parts(node)
     n = w.n

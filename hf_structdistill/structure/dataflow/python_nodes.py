@@ -50,9 +50,7 @@ class PythonNodes:
         self.operands = get_language("python").named_kinds - self.extras
         self.defaults = frozenset({self.default_parameter, self.typed_default_parameter})
         self.stores = frozenset({self.subscript, self.attribute, self.call})
-        self.types = frozenset(
-            {self.type, self.generic_type, self.type_parameter, self.union_type, self.constrained_type, self.splat_type}
-        )
+        self.types = frozenset(self.kinds[kind] for kind in _TYPES)
         """What an expression is wrapped in where the grammar reads it as a type."""
         table = bytearray(65536)
         table[self.identifier] = NAME
@@ -89,14 +87,17 @@ class PythonNodes:
         return bytes(changed)
 
 
+_TYPES = "constrained_type generic_type splat_type type type_parameter union_type".split()
+
 _NAMED = (
     "aliased_import as_pattern as_pattern_target assignment attribute block boolean_operator call case_clause "
-    "case_pattern class_pattern comparison_operator concatenated_string conditional_expression constrained_type default_parameter "
-    "dictionary_splat_pattern dotted_name elif_clause else_clause except_clause expression_list false finally_clause "
-    "for_in_clause generator_expression generic_type if_clause integer keyword_argument keyword_pattern "
-    "lambda_parameters list list_pattern list_splat list_splat_pattern member_type not_operator parameters "
-    "parenthesized_expression pattern_list relative_import splat_pattern splat_type string subscript true tuple tuple_pattern "
-    "type type_parameter typed_default_parameter typed_parameter union_pattern union_type wildcard_import"
+    "case_pattern class_pattern comparison_operator concatenated_string conditional_expression constrained_type "
+    "default_parameter dictionary_splat_pattern dotted_name elif_clause else_clause except_clause expression_list "
+    "false finally_clause for_in_clause generator_expression generic_type if_clause integer keyword_argument "
+    "keyword_pattern lambda_parameters list list_pattern list_splat list_splat_pattern member_type not_operator "
+    "parameters parenthesized_expression pattern_list relative_import splat_pattern splat_type string subscript true "
+    "tuple tuple_pattern type type_parameter typed_default_parameter typed_parameter union_pattern union_type "
+    "wildcard_import"
 ).split()
 
 
