@@ -8,6 +8,7 @@ from pathlib import Path
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _SAMPLE_BYTES = 1 << 20
+_ABOUT_THE_MODEL = {"card_facts.json"}  # written with a card, after the weights and as often as one likes
 
 
 def is_hub_id(name: str) -> bool:
@@ -40,7 +41,7 @@ def model_fingerprint(name: str) -> str:
     folder = Path(name)
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".safetensors", ".bin", ".json") and path.is_file():
+        if path.suffix in (".safetensors", ".bin", ".json") and path.name not in _ABOUT_THE_MODEL and path.is_file():
             size = path.stat().st_size
             digest.update(f"{path.name}:{size}:".encode())
             with open(path, "rb") as file:

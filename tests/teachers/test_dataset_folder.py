@@ -4,7 +4,6 @@ import getpass
 import os
 import re
 import socket
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 

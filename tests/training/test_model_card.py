@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard, parse_eval_result_entries
 from hf_structdistill import StructureAwareConfig
 from hf_structdistill.errors import InputError
 from hf_structdistill.model_card import changed_settings, read_card_facts, write_student_card
-from hf_structdistill.model_names import is_hub_id
+from hf_structdistill.model_names import is_hub_id, model_fingerprint
 
 
 class Pointer:
@@ -151,6 +151,17 @@ def test_the_snippet_runs(folder, shared_student, capsys):
     snippet = snippet.replace("me/student", str(folder)).replace("max_new_tokens=256", "max_new_tokens=8")
     exec(compile(snippet, "card", "exec"), {})
     assert capsys.readouterr().out.strip()
+
+
+def test_a_card_leaves_the_fingerprint_of_the_student_as_it_was(folder):
+    """Or scores that were made before a card was written would count as those of other weights."""
+    (folder / "config.json").write_text("{}")
+    before = model_fingerprint(str(folder))
+    for repository in ("me/one", "me/another"):
+        write_student_card(folder, repo_id=repository, hyperparameters={"seed": len(repository)})
+        assert (folder / "card_facts.json").is_file() and model_fingerprint(str(folder)) == before
+    (folder / "config.json").write_text('{"hidden_size": 8}')
+    assert model_fingerprint(str(folder)) != before
 
 
 @dataclass
