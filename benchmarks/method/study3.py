@@ -10,6 +10,7 @@ python -m benchmarks.method.study3 --out results [--workers 2] confirm --setting
 python -m benchmarks.method.study3 --out results [--workers 2] strengths --arm "AST path" --strengths 1 3
 python -m benchmarks.method.study3 --out results [--workers 2] pairs --beside "AST path"  # and a second objective
 python -m benchmarks.method.study3 --out results gradients                 # one training, probed every 50 steps
+python -m benchmarks.method.study3 --out results heads                     # which heads of the base find names already
 python -m benchmarks.method.study3 --out results report
 
 `--out` is the folder of study 1, whose `chosen.json` says which coefficients were tuned. `confirm` adds to its ledger:
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -38,7 +40,7 @@ from .setting import Arm, Run
 from .study1 import MAIN, VARIANTS, chosen_arm, chosen_rate
 from .study1 import SEEDS as TEST_SEEDS
 
-COMMANDS = ("settings", "sizes", "base", "weights", "bank", "confirm", "strengths", "pairs", "gradients", "report")
+COMMANDS = "settings sizes base weights bank confirm strengths pairs gradients heads report".split()
 SEEDS = range(100, 103)  # neither those of the test runs nor the tuning's
 # names of studies in the ledger
 SETTINGS, PAIRS, STRENGTHS = "one setting changed", "a second objective", "other strengths"
@@ -203,6 +205,25 @@ def gradients(out: Path) -> None:
     print(gradient_table(measured))
 
 
+def heads(out: Path) -> None:
+    """Keep what each head of the base gives to names before it is tuned, on the first 24 examples."""
+    from .heads import name_masses
+
+    run = Run(BASE, Arm("shared", SHARED), SEEDS[0], "validation", BASE_RATE)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = name_masses(run, folder, batches=3)
+    (out / "heads.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    print(mass_table(rows))
+
+
+def mass_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Markdown: a layer a line."""
+    numbers = range(len(rows[0]["masses"]))
+    lines = ["| layer | " + " | ".join(f"head {n}" for n in numbers) + " |", "|---" * (len(numbers) + 1) + "|"]
+    lines += [f"| {row['layer']} | " + " | ".join(f"{mass:.2f}" for mass in row["masses"]) + " |" for row in rows]
+    return "\n".join(lines)
+
+
 def gradient_table(rows: Sequence[dict[str, Any]]) -> str:
     """Markdown: means over the first and the last half of the probed steps."""
     middle = max(row["step"] for row in rows) / 2
@@ -235,6 +256,10 @@ def write_report(out: Path) -> str:
     if probes.is_file():
         measured = [json.loads(line) for line in probes.read_text(encoding="utf-8").splitlines()]
         parts.append("### Study 3, gradients\n\n" + gradient_table(measured))
+    looked_at = out / "heads.jsonl"
+    if looked_at.is_file():
+        masses = [json.loads(line) for line in looked_at.read_text(encoding="utf-8").splitlines()]
+        parts.append("### Study 3, heads of the base\n\n" + mass_table(masses))
     text = "\n\n".join(parts)
     (out / "study3.md").write_text(text + "\n", encoding="utf-8")
     return text
@@ -259,8 +284,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.command == "pairs" and options.beside is None:
         parser.error("the command pairs needs --beside")
-    if options.command == "gradients":
-        gradients(options.out)
+    if options.command in ("gradients", "heads"):
+        {"gradients": gradients, "heads": heads}[options.command](options.out)
     elif options.command == "report":
         print(write_report(options.out))
     elif options.command == "confirm":

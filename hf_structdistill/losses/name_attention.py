@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .base import ForwardState, Objective
+from .base import Attention, ForwardState, Objective
 
 
 class NameAttention(Objective):
@@ -64,22 +64,13 @@ class NameAttention(Objective):
     def forward(self, state: ForwardState) -> Tensor:
         if state.attention is None:
             raise InputError("NameAttention needs the queries and keys of a layer, and the state holds none.")
-        seen = state.attention
-        heads = self._number(seen.queries.size(1))
-        # taken apart once: the gradient of an index is as large as what it is taken from
-        queries = seen.queries[:, :heads].unbind()
-        groups = torch.arange(heads, device=seen.keys.device) // (seen.queries.size(1) // seen.keys.size(1))
-        keys = seen.keys[:, groups].unbind()
+        heads = self._number(state.attention.queries.size(1))
         total = state.zero()
-        for row, tokens, positions, mentions, visible in _examples(state.batch, seen.window):
-            asking = queries[row][:, positions - 1].float()  # (h, m, a)
-            scores = asking @ keys[row][:, tokens].float().transpose(1, 2) * seen.scaling  # (h, m, L)
-            reach = scores.masked_fill(~visible, -torch.inf).logsumexp(-1)
-            found = scores.masked_fill(~mentions, -torch.inf).logsumexp(-1)
+        for masses in _log_masses(state.attention, state.batch, heads):
             if self.heads is None:
-                total = total - ((found - reach).logsumexp(0) - math.log(heads)).sum()
+                total = total - (masses.logsumexp(0) - math.log(heads)).sum()
             else:
-                total = total + (reach - found).sum() / heads
+                total = total - masses.sum() / heads
         return total
 
     def _number(self, of: int) -> int:
@@ -92,6 +83,26 @@ class NameAttention(Objective):
 
     def get_config_dict(self) -> dict[str, Any]:
         return {"heads": "shared" if self.heads is None else self.heads}
+
+
+def attention_to_mentions(attention: Attention, batch: Mapping[str, Tensor]) -> Tensor:
+    """(H, M): what each head gives, in all, to the earlier mentions of each variable that has one within its reach."""
+    heads = attention.queries.size(1)
+    found = [masses.exp() for masses in _log_masses(attention, batch, heads)]
+    return torch.cat(found, 1) if found else attention.queries.new_zeros(heads, 0)
+
+
+def _log_masses(attention: Attention, batch: Mapping[str, Tensor], heads: int) -> Iterator[Tensor]:
+    """(h, m) for each example: the logarithm of what the first heads give to the mentions of its m variables."""
+    # taken apart once: the gradient of an index is as large as what it is taken from
+    queries = attention.queries[:, :heads].unbind()
+    groups = torch.arange(heads, device=attention.keys.device) // (attention.queries.size(1) // attention.keys.size(1))
+    keys = attention.keys[:, groups].unbind()
+    for row, tokens, positions, mentions, visible in _examples(batch, attention.window):
+        asking = queries[row][:, positions - 1].float()  # (h, m, a)
+        scores = asking @ keys[row][:, tokens].float().transpose(1, 2) * attention.scaling  # (h, m, L)
+        reach = scores.masked_fill(~visible, -torch.inf).logsumexp(-1)
+        yield scores.masked_fill(~mentions, -torch.inf).logsumexp(-1) - reach
 
 
 def _mentioned_before(batch: Mapping[str, Tensor], window: int | None = None) -> Tensor:

@@ -12,6 +12,7 @@ from benchmarks.method.errors import wrong_variable_errors
 from benchmarks.method.experiment import perform, train
 from benchmarks.method.generated import Generated
 from benchmarks.method.gradients import GradientProbe
+from benchmarks.method.heads import name_masses
 from benchmarks.method.ledger import Ledger
 from benchmarks.method.pool import make_runs
 from benchmarks.method.setting import Arm, Run
@@ -116,6 +117,15 @@ def test_a_probe_sees_the_gradient_of_every_objective():
     # probing leaves the training as it was
     assert _losses(probed) == _losses(unprobed)
     assert "| dataflow | " in study3.gradient_table(probed.measured)
+
+
+def test_what_heads_give_to_names_before_any_training(tmp_path):
+    run = Run(replace(TINY, layers=2), Arm("shared", {**OFF, "attention_coef": 0.3}), 0, "validation")
+    rows, again = (name_masses(run, str(tmp_path), batches=1) for _ in range(2))
+    assert rows == again and [row["layer"] for row in rows] == [0, 1]
+    assert all(len(row["masses"]) == 2 and 0 < mass < 1 for row in rows for mass in row["masses"])
+    assert rows[0]["variables"] == rows[1]["variables"] > 5
+    assert study3.mass_table(rows).splitlines()[2].startswith(f"| 0 | {rows[0]['masses'][0]:.2f} |")
 
 
 def _losses(trainer):
