@@ -10,25 +10,31 @@ from typing import Any
 from .statistics import MAIN_MEASURES, MEASURES, Estimate, by_arm, estimate
 
 
-def tables(rows: Iterable[Mapping[str, Any]], arms: Sequence[str], baseline: str) -> str:
-    """Markdown, two tables: what students are for, and what else was measured."""
+def tables(rows: Iterable[Mapping[str, Any]], arms: Sequence[str], baseline: str, times: bool = False) -> str:
+    """Markdown, two tables: what students are for (and the training times), and what else was measured."""
     rows = list(rows)
     rest = [measure for measure in MEASURES if measure not in MAIN_MEASURES]
-    return "\n\n".join(_table(rows, arms, baseline, measures) for measures in (MAIN_MEASURES, rest))
+    return "\n\n".join(
+        (_table(rows, arms, baseline, MAIN_MEASURES, times), _table(rows, arms, baseline, rest, times=False))
+    )
 
 
-def _table(rows: Sequence[Mapping[str, Any]], arms: Sequence[str], baseline: str, measures: Sequence[str]) -> str:
-    """An arm a line; the mean, and in brackets the paired difference with its interval; bold where clear."""
+def _table(
+    rows: Sequence[Mapping[str, Any]], arms: Sequence[str], baseline: str, measures: Sequence[str], times: bool
+) -> str:
+    """An arm a line; the mean, and in brackets the paired difference with its interval; bold where clear.
+
+    A measure that none of these runs has is left out.
+    """
     scores = by_arm(rows)
-    lines = [
-        "| arm | seeds | " + " | ".join(MEASURES[measure] for measure in measures) + " | training time |",
-        "|---" * (len(measures) + 3) + "|",
-    ]
-    for arm in arms:
-        if arm in scores:
-            estimates = [estimate(scores[arm], scores.get(baseline), measure) for measure in measures]
-            cells = " | ".join(_cell(e) for e in estimates)
-            lines.append(f"| {arm} | {len(scores[arm])} | {cells} | {_slowdown(scores, arm, baseline)} |")
+    shown = {arm: [estimate(scores[arm], scores.get(baseline), m) for m in measures] for arm in arms if arm in scores}
+    kept = [n for n in range(len(measures)) if any(found[n].mean == found[n].mean for found in shown.values())]
+    heads = ["arm", "seeds", *(MEASURES[measures[n]] for n in kept), *["training time"] * times]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for arm, found in shown.items():
+        cells = [arm, str(len(scores[arm])), *(_cell(found[n]) for n in kept)]
+        cells += [_slowdown(scores, arm, baseline)] * times
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

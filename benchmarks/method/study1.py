@@ -110,7 +110,7 @@ def write_report(out: Path) -> str:
         if shown:
             # study 3 adds the setting that it confirms
             names = list(dict.fromkeys([*ARMS, *(row["arm"]["name"] for row in shown)]))
-            parts.append(f"### Study 1, {variant}\n\n{report.tables(shown, names, SFT)}")
+            parts.append(f"### Study 1, {variant}\n\n{report.tables(shown, names, SFT, times=True)}")
             report.plot(shown, names, SFT, out / f"study1-{variant.replace(', ', '-').replace(' ', '-')}.png")
     text = "\n\n".join(parts)
     (out / "study1.md").write_text(text + "\n", encoding="utf-8")

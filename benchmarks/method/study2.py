@@ -33,12 +33,19 @@ SPLITS = ("test", "humaneval", "seed")
 VARIANTS = [(target, reasoning) for target in ("reference", "teacher") for reasoning in (True, False)]
 
 
-def gate_runs(base: str) -> list[Run]:
-    """SFTTrainer at three rates and two lengths, with plans and without, on MBPP validation; the quickest first."""
-    return [
-        Run(RealPython(base, reasoning=reasoning, epochs=epochs), Arm(SFT), 1000, "validation", rate, study="gate")
-        for reasoning, epochs, rate in itertools.product((False, True), EPOCHS, RATES)
-    ]
+def rate_runs(base: str) -> list[Run]:
+    """SFTTrainer at each rate on the quickest setting (code alone, the fewest epochs), judged on MBPP validation."""
+    return [_gate_run(base, False, EPOCHS[0], rate) for rate in RATES]
+
+
+def length_runs(base: str, rate: float) -> list[Run]:
+    """The rest of the gate at the rate that was best there: more epochs, and plans before the code."""
+    shapes = [*itertools.product((False, True), EPOCHS)][1:]
+    return [_gate_run(base, reasoning, epochs, rate) for reasoning, epochs in shapes]
+
+
+def _gate_run(base: str, reasoning: bool, epochs: float, rate: float) -> Run:
+    return Run(RealPython(base, reasoning=reasoning, epochs=epochs), Arm(SFT), 1000, "validation", rate, study="gate")
 
 
 def best_of_gate(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -53,18 +60,25 @@ def is_open(row: dict[str, Any]) -> bool:
 
 
 def gate(out: Path, base: str, workers: int, limit: int | None = None) -> dict[str, Any]:
-    """Tune and judge the base; `limit` makes the first runs only, for now."""
+    """Tune and judge the base: first its rate, then length and plans. `limit` makes the first runs only, for now."""
     ledger = Ledger(out / "gate.jsonl")
-    planned = gate_runs(base)
+    runs = rate_runs(base)[:limit]
+    make_runs(runs, ledger, workers)
+    best = best_of_gate(_finished(runs, ledger))
+    planned = [*rate_runs(base), *length_runs(base, best["learning_rate"])]
     runs = planned[:limit]
     make_runs(runs, ledger, workers)
-    keys = {run.key for run in runs}
-    best = best_of_gate([row for row in ledger.rows() if row["key"] in keys])
+    best = best_of_gate(_finished(runs, ledger))
     scores = best["scores"]
     found = ", ".join(f"{name} {scores[name]:.3f} (least {least})" for name, least in GATE.items())
     word = "open" if is_open(best) else "closed"
     print(f"gate {word} after {len(runs)} of {len(planned)} runs: {found}; pass@1 {scores['pass@1']:.3f}")
     return best
+
+
+def _finished(runs: Sequence[Run], ledger: Ledger) -> list[dict[str, Any]]:
+    keys = {run.key for run in runs}
+    return [row for row in ledger.rows() if row["key"] in keys]
 
 
 def run(out: Path, base: str, workers: int) -> None:

@@ -3,6 +3,7 @@
 python -m benchmarks.method.study3 --out results [--workers 2] settings    # one setting changed, three seeds each
 python -m benchmarks.method.study3 --out results [--workers 2] sizes       # fewer and more problems, three seeds each
 python -m benchmarks.method.study3 --out results [--workers 2] base        # a student that has seen Python before
+python -m benchmarks.method.study3 --out results [--workers 2] base-test   # more problems, on the test split
 python -m benchmarks.method.study3 --out results [--workers 2] weights     # reasoning weighs less and more than code
 python -m benchmarks.method.study3 --out results [--workers 2] bank        # solutions embedded by an encoder
 python -m benchmarks.method.study3 --out results [--workers 2] confirm     # the best setting, on the test split
@@ -40,7 +41,7 @@ from .setting import Arm, Run
 from .study1 import MAIN, VARIANTS, chosen_arm, chosen_rate
 from .study1 import SEEDS as TEST_SEEDS
 
-COMMANDS = "settings sizes base weights bank confirm strengths pairs gradients heads report".split()
+COMMANDS = "settings sizes base base-test weights bank confirm strengths pairs gradients heads report".split()
 SEEDS = range(100, 103)  # neither those of the test runs nor the tuning's
 # names of studies in the ledger
 SETTINGS, PAIRS, STRENGTHS = "one setting changed", "a second objective", "other strengths"
@@ -49,7 +50,9 @@ BANKS = "an encoder's bank"
 SIZES = (1200, 7200)
 BASE = GeneratedOnBase()
 BASE_RATE = 6e-4  # for all arms: fine-tuning, not training from scratch
+BASE_TEST_SEEDS = 3
 HALF = {**OFF, "attention_coef": 0.3, "attention_heads": 0.5}
+PAIR = {**HALF, "ast_path_coef": 1.0}
 SHARED = {**OFF, "attention_coef": 0.3, "attention_heads": None}
 BASE_ARMS = (
     Arm(SFT),
@@ -57,7 +60,7 @@ BASE_ARMS = (
     Arm("name attention, 0.3", {**OFF, "attention_coef": 0.3}),
     Arm("half of the heads", HALF),
     Arm("half of the heads + AST path, 0.3", {**HALF, "ast_path_coef": 0.3}),
-    Arm("half of the heads + AST path, 1", {**HALF, "ast_path_coef": 1.0}),
+    Arm("half of the heads + AST path, 1", PAIR),
     Arm("all heads share it, 0.3", SHARED),
 )
 REASONING_WEIGHTS = (0.5, 2.0)
@@ -166,6 +169,15 @@ def on_base() -> Iterator[Run]:
     """Name attention, alone and with the syntax path, on a base student that has learned to copy names already."""
     for seed, arm in itertools.product(SEEDS, BASE_ARMS):
         yield Run(BASE, arm, seed, "validation", BASE_RATE, study="a base that has seen Python")
+
+
+def on_base_test() -> Iterator[Run]:
+    """The default, and what is best from scratch, on the base: as many problems as in study 1, on the test split."""
+    setting = replace(BASE, train_size=MAIN.train_size, test_size=MAIN.test_size)
+    shared, pair = Arm("all heads share it, 0.3", SHARED), Arm("half of the heads + AST path, 1", PAIR)
+    for arms in ((Arm(SFT), shared), (pair,)):
+        for seed, arm in itertools.product(range(BASE_TEST_SEEDS), arms):
+            yield Run(setting, arm, seed, "test", BASE_RATE, study="a base, 3600 problems, test")
 
 
 def weights(out: Path) -> Iterator[Run]:
@@ -299,6 +311,7 @@ def main() -> None:
             "settings": lambda: ablations(options.out, arm),
             "sizes": lambda: sizes(options.out, arm),
             "base": on_base,
+            "base-test": on_base_test,
             "weights": lambda: weights(options.out),
             "bank": lambda: banks(options.out),
             "strengths": lambda: strengths(options.out, arm, options.strengths),

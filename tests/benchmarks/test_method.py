@@ -2,11 +2,12 @@
 
 import itertools
 import json
+import shutil
 from dataclasses import asdict, replace
 
 import pytest
 
-from benchmarks.method import report, study1, study2, study3
+from benchmarks.method import page, report, study1, study2, study3
 from benchmarks.method.arms import ARMS, OFF, SFT, candidates
 from benchmarks.method.errors import wrong_variable_errors
 from benchmarks.method.experiment import perform, train
@@ -222,11 +223,26 @@ def test_a_base_is_tuned_by_every_arm_alike():
     runs = list(study3.on_base())
     assert len({run.key for run in runs}) == len(runs) == 21
     assert len({run.learning_rate for run in runs}) == len({run.setting for run in runs}) == 1
+    runs = list(study3.on_base_test())
+    assert len({run.key for run in runs}) == len(runs) == 9
+    assert len({run.setting for run in runs}) == 1 and {run.split for run in runs} == {"test"}
+
+
+def test_the_tables_of_the_page_are_those_of_the_reports(tmp_path):
+    known = page.sections()
+    written = page.PAGE.read_text(encoding="utf-8")
+    assert page.filled(written, known) == written  # otherwise: python -m benchmarks.method.page
+    shutil.copytree(page.RESULTS, tmp_path / "results")
+    made = "".join(study.write_report(tmp_path / "results") + "\n" for study in (study1, study2, study3))
+    assert made == "".join((page.RESULTS / name).read_text(encoding="utf-8") for name in page.REPORTS)
+    with pytest.raises(SystemExit, match="no such section in the reports: Study 9"):
+        page.filled(f"<!-- table: Study 9 -->\n{page.END}", known)
 
 
 def test_the_gate_opens_only_above_both_of_its_bounds(tmp_path):
-    runs = study2.gate_runs("a-base")
-    assert len({run.key for run in runs}) == len(runs) == 12
+    runs = study2.rate_runs("a-base")
+    shapes = [(run.setting.reasoning, run.setting.epochs) for run in study2.length_runs("a-base", 6e-4)]
+    assert shapes == [(False, 8), (True, 3), (True, 8)]
     ledger = Ledger(tmp_path / "gate.jsonl")
     quality = [(0.8, 0.5), (0.95, 0.05), (0.92, 0.12)]
     for run, (parsed, syntax) in zip(runs, quality, strict=False):
