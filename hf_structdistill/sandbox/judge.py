@@ -15,34 +15,37 @@ import time
 import types
 from collections.abc import Callable, Iterator
 
+from .assertions import MARKS, Assertions, is_straight, marked
 from .codec import BASES, crosses, size
 from .oracles import ORACLES, agree
-from .remote import Candidate, CandidateGone, CandidateRaised, CannotCross, Handle, short
+from .remote import TESTS, Candidate, CandidateGone, CandidateRaised, CannotCross, Handle, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ast
     from typing import Any
 
-BUILTINS = set(dir(builtins))
+BUILTINS = {*dir(builtins), *MARKS}
 MAX_SIZE = 2_000_000  # elements of an expected answer
 TEXT = 500  # characters of a failed test's text
 
 
 class Unjudgeable(Exception):
-    """The trusted side is at fault: tests that do not compile, a reference that raises."""
+    """The trusted side is at fault: tests that do not compile or judge nothing, a reference that raises."""
 
 
 def judge(task: dict[str, Any], candidate: Candidate, phase: Callable[[float], None]) -> dict[str, Any]:
     """Run the tests of `task` and say how they went. `phase` is told when the candidate is first needed,
     with the CPU seconds that the reference took (0.0 where it did not run). What does not depend on the candidate
     (compiled tests, expected answers) is kept in `task` for the next one of the same problem."""
-    progress = Progress()
+    progress = Progress(candidate)
     candidate.interface = lambda: interface(task)
     try:
-        RUNNERS[task["kind"]](task, candidate, progress, phase)
+        run_to_the_end(task, candidate, progress, phase)
         if candidate.broken:
             raise CandidateGone(candidate.broken)
+        if task["kind"] != "inputs":
+            progress.settle()
         return {"status": "passed"}
     except CandidateGone as error:
         return progress.report("error", str(error), gone=True)
@@ -60,14 +63,33 @@ def judge(task: dict[str, Any], candidate: Candidate, phase: Callable[[float], N
         return progress.report("failed", progress.why(error, candidate))
 
 
-class Progress:
-    """Which test is running."""
+def run_to_the_end(
+    task: dict[str, Any], candidate: Candidate, progress: Progress, phase: Callable[[float], None]
+) -> None:
+    """Tests may end as scripts do, by exit()."""
+    try:
+        RUNNERS[task["kind"]](task, candidate, progress, phase)
+    except SystemExit as end:
+        if candidate.calls > 1 and end.code not in (None, 0):
+            raise AssertionError(f"the tests ended with exit code {short(end.code)}") from None
 
-    def __init__(self) -> None:
+
+class Progress:
+    """Which test is running, and whether any has judged."""
+
+    def __init__(self, candidate: Candidate) -> None:
+        self.assertions = Assertions(candidate)
         self.test: str | None = None
         self.call: tuple[str, tuple[Any, ...]] | None = None  # in place of `test`: most are never shown
         self.source: list[str] = []
         self.show_last = True
+
+    def settle(self) -> None:
+        """The tests are through: were there any?"""
+        if not self.assertions.held:
+            if self.assertions.refused:
+                raise AssertionError("the tests caught it, and no other assertion held")
+            raise Unjudgeable("no assertion of the tests ran")
 
     def report(self, status: str, reason: str, gone: bool = False) -> dict[str, Any]:
         if self.call is not None and self.test is None:
@@ -101,18 +123,22 @@ def run_asserts(
     task: dict[str, Any], candidate: Candidate, progress: Progress, phase: Callable[[float], None]
 ) -> None:
     if "prepared" not in task:
-        codes = [compiled(text, "<assert>") for text in task["asserts"]]
-        setup = compiled(task["setup"], "<setup>")
+        straight = [is_straight(text) for text in task["asserts"]]
+        pairs = zip(task["asserts"], straight, strict=True)
+        codes = [compiled(text, "<assert>", marks=not plain) for text, plain in pairs]
+        setup = compiled(task["setup"], "<setup>", marks=True)
         if {compiled("", "<assert>").co_code}.issuperset(code.co_code for code in codes):  # comments only
             raise Unjudgeable("the tests hold no statement")
-        task["prepared"] = setup, codes, Names(task, [setup, *codes])
+        task["prepared"] = setup, list(zip(codes, straight, strict=True)), Names(task, [setup, *codes])
     setup, codes, names = task["prepared"]
     phase(0.0)
-    namespace = names.resolve(candidate, names.from_candidate())
+    namespace = {**names.resolve(candidate, names.from_candidate()), **progress.assertions.marks()}
     exec(setup, namespace)
-    for text, code in zip(task["asserts"], codes, strict=True):
+    for text, (code, straight) in zip(task["asserts"], codes, strict=True):
         progress.test = text.strip()
         exec(code, namespace)
+        if straight and code.co_names:  # `assert True` asks nothing
+            progress.assertions.hold(True, code.co_names)
 
 
 def run_check(task: dict[str, Any], candidate: Candidate, progress: Progress, phase: Callable[[float], None]) -> None:
@@ -122,13 +148,14 @@ def run_check(task: dict[str, Any], candidate: Candidate, progress: Progress, ph
         raise Unjudgeable("a check(candidate) function needs the problem's entry_point")
     progress.source = task["code"].splitlines()
     if "prepared" not in task:
-        code = compiled(task["code"], "<check>")
+        task["straight"] = is_straight(task["code"], check=True)
+        code = compiled(task["code"], "<check>", marks=not task["straight"])
         names = Names(task, [code])
         task["prepared"] = code, names, names.others() & names.reference_names() if names.others() else set()
     code, names, helpers = task["prepared"]
     phase(0.0)
     own = {entry_point} | names.others() - helpers
-    namespace = names.resolve(candidate, own)
+    namespace = {**names.resolve(candidate, own), **progress.assertions.marks()}
     if helpers:
         trusted = run_reference(task["reference"])
         namespace.update({name: trusted[name] for name in helpers if name in trusted})
@@ -138,8 +165,12 @@ def run_check(task: dict[str, Any], candidate: Candidate, progress: Progress, ph
     check = namespace.get("check")
     if not callable(check) or isinstance(check, Handle):
         raise Unjudgeable("the tests define no check(candidate) function")
+    if entry_point in candidate.plain:  # inside, it has the name of the parameter
+        candidate.plain.update(check.__code__.co_varnames[:1] if isinstance(check, types.FunctionType) else ())
     try:
         check(namespace[entry_point])
+        if task["straight"]:
+            progress.assertions.hold(True, (entry_point,))
     except BaseException as error:
         progress.locate(error)
         raise
@@ -237,10 +268,10 @@ RUNNERS: dict[str, Callable[..., None]] = {
 }
 
 
-def compiled(source: str, filename: str) -> types.CodeType:
+def compiled(source: str, filename: str, marks: bool = False) -> types.CodeType:
     """Trusted source, compiled; what is wrong with it is not the candidate's fault."""
     try:
-        return compile(source, filename, "exec", dont_inherit=True)
+        return compile(marked(source, filename) if marks else source, filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         raise Unjudgeable(f"the tests do not compile: {error}") from None
 
@@ -270,7 +301,7 @@ class Names:
 
     def resolve(self, candidate: Candidate, wanted: set[str]) -> dict[str, Any]:
         """Load the candidate and fill the namespace that the tests run in."""
-        namespace: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins}
+        namespace: dict[str, Any] = {"__name__": TESTS, "__builtins__": builtins}
         found = candidate.load(self.task["candidate"], sorted(wanted))
         for name in self.free - BUILTINS - set(found):
             if name in self._imports():

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+TESTS = "__main__"  # the module of the tests: what they do as a script, they do here
 PLAIN_NAMES = {name for kind in BASES for name in dir(kind)}  # what tests can ask a plain value for
 _short = Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 80
@@ -57,6 +58,7 @@ class Candidate:
         self.broken: str | None = None
         self.last: Any = None
         self.calls = 0
+        self.plain: set[str] = set()  # names that stand for plain values
         self.interface: Callable[[], Set[str]] = frozenset  # what the reference's classes define
         self._raised: dict[tuple[str, str], type] = {}
 
@@ -65,6 +67,7 @@ class Candidate:
         names = self.perform("load", -1, (source, list(wanted)))
         if type(names) is not dict or not set(names) <= set(wanted):
             self.gone("the candidate answered with what is no value")
+        self.plain = {name for name, value in names.items() if type(value) is not Handle}
         return names
 
     def perform(self, operation: str, number: int, operands: tuple[Any, ...]) -> Any:
@@ -207,7 +210,7 @@ class Candidate:
 def of_an_answer(value: Any) -> bool:
     """May a test have made this from what the candidate answered or raised? Then the candidate chose its type."""
     if isinstance(value, type):
-        return value.__module__ != "tests"
+        return value.__module__ != TESTS
     return isinstance(value, CandidateRaised) or hasattr(type(value), "__next__")
 
 

@@ -14,8 +14,8 @@ class Verdict:
 
     Attributes:
         status: `passed`; `failed` (a test says no); `timeout` (CPU seconds used up, or the wall-clock backstop);
-            `error` (the candidate raised or broke a limit); `unknown` (no tests, or the runner itself broke),
-            which is never counted as wrong.
+            `error` (the candidate raised or broke a limit); `unknown` (no tests, none of their assertions
+            ran, or the runner itself broke), which is never counted as wrong.
         failed_test: the first test that did not pass, as text; None when all passed or none ran.
         reason: one line for a person, e.g. `"AssertionError"`, `"NameError: name 'x' is not defined"`.
         cpu_seconds: CPU time the candidate used.

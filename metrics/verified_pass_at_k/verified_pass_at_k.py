@@ -10,6 +10,7 @@ import evaluate
 from hf_structdistill.errors import InputError
 from hf_structdistill.problems import AssertTests, CheckTests, Problem
 from hf_structdistill.sandbox import verify
+from hf_structdistill.sandbox.assertions import can_judge
 from hf_structdistill.scoring import pass_at_k
 
 _DESCRIPTION = """\
@@ -21,8 +22,9 @@ program cannot pass by forging output, leaving early or comparing equal to every
 _KWARGS_DESCRIPTION = """
 Args:
     predictions: for each problem a list of candidate programs.
-    references: for each problem its tests as Python code: assert statements with their set-up code before them, or a
-        function check(candidate) followed by a call such as check(add), as in HumanEval.
+    references: for each problem its tests as Python code: assert statements with their set-up code before them, a
+        script (`if __name__ == "__main__":` runs), or a function check(candidate) followed by a call such as
+        check(add), as in HumanEval.
     k: list of sample counts (default [1, 10, 100]); those above the number of samples are left out.
     num_workers: candidates judged at the same time; default: the cores this process may use.
     timeout: CPU seconds a candidate has for the tests of its problem.
@@ -31,7 +33,8 @@ Args:
 Returns:
     pass@k for each k: from 0 to 1, the mean over problems that have k samples with a verdict.
     passed, failed, timeout, error: how many candidates ended so.
-    unknown: candidates without a verdict (tests that cannot be judged); they count as neither right nor wrong.
+    unknown: candidates without a verdict (tests that cannot be judged, or asserted nothing); they count as neither
+        right nor wrong.
 Examples:
     >>> import evaluate
     >>> from hf_structdistill.resources import shipped_folder
@@ -100,26 +103,17 @@ def _report(judged, ks):
 def _problem(i, tests):
     """Tests as written in code_eval's references, as the sandbox takes them."""
     try:
-        statements = ast.parse(tests).body
+        tree = ast.parse(tests)
     except (SyntaxError, ValueError) as error:
         raise InputError(f"expected tests as Python code at references[{i}], got a {error}") from None
+    statements = tree.body
     checked = _checked_names(statements)
     if len(checked) > 1:
         raise InputError(f"expected one call of check at references[{i}], got check of {', '.join(checked)}; split it")
     if checked:
         code = "\n".join(ast.unparse(s) for s in statements if not _is_check_call(s))
         return Problem(str(i), "", CheckTests(code), entry_point=checked[0])
-    return Problem(str(i), "", _assert_tests(statements) if _judge_anything(statements) else None)
-
-
-def _judge_anything(statements):
-    """Whether something that runs can fail: an assert, or a call where a function holds one."""
-    inert = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    running = [node for s in statements if not isinstance(s, inert) for node in ast.walk(s)]
-    if any(isinstance(node, ast.Assert | ast.Raise) for node in running):
-        return True
-    inside = any(isinstance(node, ast.Assert | ast.Raise) for s in statements for node in ast.walk(s))
-    return inside and any(isinstance(node, ast.Call) for node in running)
+    return Problem(str(i), "", _assert_tests(statements) if can_judge(tree) else None)
 
 
 def _assert_tests(statements):

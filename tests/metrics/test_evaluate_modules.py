@@ -129,8 +129,12 @@ def test_verified_pass_at_k():
     ("for i in range(5):\n    assert add(i, i) == 2 * i", "failed"),
     ("def test_add():\n    assert add(2, 2) == 4\n\ntest_add()", "failed"),
     ("assert add(1, 1) == 2\nprint('fine')", "passed"),
+    ("def test_add():\n    assert add(2, 2) == 4\n\nif __name__ == '__main__':\n    test_add()", "failed"),
+    ("def check(f):\n    assert f(2, 2) == 4\n\nif __name__ == '__main__':\n    check(add)", "failed"),
     ("def test_add():\n    assert add(2, 2) == 4", "unknown"),  # nobody calls it
     ("add(1, 1)", "unknown"),
+    ("def test_add():\n    assert add(2, 2) == 4\n\nadd(1, 1)", "unknown"),
+    ("import math\nx = math.sqrt(4)\ndef test_add():\n    assert add(2, 2) == 4\n\nprint(x)", "unknown"),
 ])  # fmt: skip
 def test_verified_pass_at_k_runs_every_statement(tests, status):
     right, wrong = "def add(a, b):\n    return a + b", "def add(a, b):\n    return 2"
