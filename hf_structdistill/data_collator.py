@@ -118,14 +118,6 @@ class StructureAwareDataCollator(DataCollatorForLanguageModeling):
         self.wrapped = wrapped
         self.cache = StructureCache(cache_size)
 
-    def __getstate__(self) -> dict[str, Any]:
-        # a grammar cannot be pickled for the workers of macOS, Windows and Python 3.14, which do not fork
-        annotator = self.annotator
-        return {**self.__dict__, "annotator": (annotator.table, annotator.language.name, annotator.num_ancestors)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, annotator=StructureAnnotator(*state["annotator"]))
-
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Tensor]:
         """Collate TRL's features: `input_ids`, optional `labels`, `seq_lengths` and structure columns."""
         batch = super().torch_call(examples)

@@ -6,22 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, IterableDataset
+from datasets import Dataset, Features, IterableDataset, List, Value
 
 from .errors import InputError
 from .structure import Annotation, StructureAnnotator, TokenBytes
 
-STRUCTURE_COLUMNS = (
-    "structure_score",
-    "code_mask",
-    "ancestor_types",
-    "dataflow_uses",
-    "dataflow_sources",
-    "variable_positions",
-    "code_start",
-    "code_bytes",
-    "unparsed_bytes",
-)
+_FEATURES = {
+    "structure_score": List(Value("float32")),
+    "code_mask": List(Value("bool")),
+    "ancestor_types": List(List(Value("int16"))),
+    "dataflow_uses": List(Value("int32")),
+    "dataflow_sources": List(List(Value("int32"))),
+    "variable_positions": List(Value("int32")),
+    "code_start": Value("int32"),
+    "code_bytes": Value("int32"),
+    "unparsed_bytes": Value("int32"),
+}
+STRUCTURE_COLUMNS = tuple(_FEATURES)
 """The fields of `structure.Annotation`."""
 
 
@@ -75,7 +76,16 @@ def annotate_dataset(
         annotations = annotator.annotate_batch(batch["input_ids"], batch.get("labels"))
         return {name: [_plain(getattr(found, name), name) for found in annotations] for name in STRUCTURE_COLUMNS}
 
-    return dataset.map(annotate, batched=True, **{"batch_size": 100, **map_options})
+    options = {"batch_size": 100, **map_options}
+    if isinstance(dataset, Dataset):
+        options = {"features": _features(dataset, options.get("remove_columns")), **options}
+    return dataset.map(annotate, batched=True, **options)
+
+
+def _features(dataset: Dataset, removed: str | list[str] | None) -> Features:
+    """Of the annotated data set: guessed from the first batch, they would be of no type where nothing flows in it."""
+    gone = {removed} if isinstance(removed, str) else set(removed or ())
+    return Features({**{name: kind for name, kind in dataset.features.items() if name not in gone}, **_FEATURES})
 
 
 def _plain(value: Any, name: str) -> Any:

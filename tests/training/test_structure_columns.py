@@ -1,12 +1,16 @@
 """Structure found beforehand, as columns: the same batch, and no column that does not fit is taken."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, load_from_disk
 
 from hf_structdistill import StructureAwareConfig, StructureAwareDataCollator, StructureAwareTrainer
 from hf_structdistill.errors import InputError
+from hf_structdistill.structure import StructureAnnotator, TokenBytes
 from hf_structdistill.structure_columns import STRUCTURE_COLUMNS, annotate_dataset
 
 from . import tiny
@@ -51,6 +55,39 @@ def test_without_labels_every_token_is_supervised():
     assert torch.equal(
         found["structure_score"], StructureAwareDataCollator(tiny.tokenizer())(list(data))["structure_score"]
     )
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 1}, {"batch_size": 2, "num_proc": 2}, {"remove_columns": "labels"}]
+)
+def test_batches_without_code_first(annotated, options):
+    """The types do not hang on what the first batch holds, nor on how the work is spread."""
+    data = tokenized()
+    order = [NUMBER, NUMBER, *range(NUMBER)]
+    found = annotate_dataset(data.select(order), tiny.tokenizer(), **options)
+    assert found.features == {k: v for k, v in annotated.features.items() if k != options.get("remove_columns")}
+    assert all(found[name][:] == annotated.select(order)[name][:] for name in STRUCTURE_COLUMNS)
+    prose = annotate_dataset(data.select([NUMBER]), tiny.tokenizer())
+    assert prose.features == annotated.features and found.features["code_start"].dtype == "int32"
+
+
+def test_the_second_time_comes_from_the_cache(tmp_path, monkeypatch):
+    tokenized().save_to_disk(tmp_path / "data")
+    data = [load_from_disk(tmp_path / "data") for _ in range(2)]
+    first = annotate_dataset(data[0], tiny.tokenizer())
+    monkeypatch.setattr(StructureAnnotator, "annotate_batch", None)
+    again = annotate_dataset(data[1], tiny.tokenizer())
+    assert again.cache_files == first.cache_files and again[0] == first[0]
+
+
+def test_an_annotator_is_copied_with_its_language():
+    annotator = StructureAnnotator(TokenBytes.from_tokenizer(tiny.tokenizer()))
+    for twin in (pickle.loads(pickle.dumps(annotator)), copy.deepcopy(annotator)):
+        assert twin.language is annotator.language
+        ids = [tokenized()[0]["input_ids"]]
+        assert np.array_equal(
+            twin.annotate_batch(ids)[0].ancestor_types, annotator.annotate_batch(ids)[0].ancestor_types
+        )
 
 
 def test_stream(annotated):

@@ -52,6 +52,12 @@ class Language:
     analyse_dataflow: Callable[[SyntaxTree], DataFlow] | None = field(default=None, repr=False)
     """Reaching definitions for this language; None where strict data flow is not there yet."""
 
+    def __reduce__(self) -> tuple[Callable[[str], Language], tuple[str]]:
+        # a grammar cannot be pickled, for the processes of a data loader or of Dataset.map; the name is enough
+        from . import get_language
+
+        return get_language, (self.name,)
+
     @cached_property
     def grammar(self) -> tree_sitter.Language:
         """The compiled grammar. InputError naming the package to install where it is missing."""
