@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..scoring.strict import DROP, PASS, STRING, KindTable, kind_table
+from ..scoring.strict import subtrees
 from ..structure import DataFlow, SyntaxTree, analyse_dataflow, parse
 
 
@@ -53,8 +53,8 @@ def mark_pair(prediction: str, reference: str, language: str = "python") -> tupl
     then the first ones. A language without data-flow analysis has no flow marks.
     """
     trees = [parse(text, language) for text in (prediction, reference)]
-    keys: dict[tuple, int] = {}
-    shapes = [_subtree_items(tree, keys) for tree in trees]
+    numbers: dict[tuple, int] = {}
+    shapes = [subtrees(tree, numbers) for tree in trees]
     spans = [
         tuple(Span(tree.starts[i], tree.ends[i], i in hits) for i in shape)
         for tree, shape, hits in zip(trees, shapes, _matched_subtrees(trees, shapes), strict=True)
@@ -65,44 +65,6 @@ def mark_pair(prediction: str, reference: str, language: str = "python") -> tupl
     shared = Counter(item for item, _ in items[0]) & Counter(item for item, _ in items[1])
     flows = [_flow_marks(side, shared, around) for side, around in zip(items, spans, strict=True)]
     return ProgramMarks(spans[0], flows[0]), ProgramMarks(spans[1], flows[1])
-
-
-def _subtree_items(tree: SyntaxTree, keys: dict[tuple, int]) -> dict[int, int]:
-    """Node -> number of its shape, for the nodes that strict mode counts, in preorder; equal shapes, equal numbers."""
-    kinds = kind_table(tree.language)
-    dropped = _dropped(tree, kinds)
-    missing = set(tree.missing)
-    codes: list[tuple] = [()] * len(tree)
-    found: dict[int, int] = {}
-    for i in range(len(tree) - 1, -1, -1):  # children before parents
-        kind = tree.kinds[i]
-        leaf = tree.last[i] == i + 1 or not tree.is_named(i)  # `not in` is one token of two
-        if i in dropped:
-            continue
-        if i in missing:
-            codes[i] = (("missing", kind),)
-        elif i and (leaf or _is_plain_string(tree, i, kinds)):
-            codes[i] = (("token", kinds.canonical[kind]),)
-        else:
-            codes[i] = tuple(code for child in tree.children(i) for code in codes[child])
-            if kinds.roles.get(kind) != PASS:
-                found[i] = keys.setdefault((kinds.canonical[kind], *codes[i]), len(keys))
-                codes[i] = (found[i],)
-    return dict(sorted(found.items()))
-
-
-def _dropped(tree: SyntaxTree, kinds: KindTable) -> set[int]:
-    """Layout, comments, docstrings, the insides of string literals; with everything below them."""
-    docstrings = {i for i in tree.docstrings if kinds.roles.get(tree.kinds[i + 1]) == STRING}
-    found: set[int] = set()
-    for i in range(1, len(tree)):
-        if kinds.roles.get(tree.kinds[i]) == DROP or i in docstrings or tree.parents[i] in found:
-            found.add(i)
-    return found
-
-
-def _is_plain_string(tree: SyntaxTree, i: int, kinds: KindTable) -> bool:
-    return kinds.roles.get(tree.kinds[i]) == STRING and kinds.interpolations.isdisjoint(tree.kinds[i : tree.last[i]])
 
 
 def _matched_subtrees(trees: Sequence[SyntaxTree], shapes: Sequence[Mapping[int, int]]) -> list[set[int]]:

@@ -11,6 +11,7 @@ from hf_structdistill.problems.extraction import extract_code
 from hf_structdistill.scoring import score_pairs
 
 REFERENCE = "def total(xs):\n    s = 0\n    for x in xs:\n        s += x\n    return s\n"
+BRACKETS = "class A():\n    (a) = sum((d[(x, y)] for (x), y in xs))\n    match a:\n        case (1, 2) | (3): pass\n"
 WRONG = "def total(xs):\n    s = 0\n    for x in xs:\n        s = x\n    return s\n"
 
 
@@ -39,12 +40,13 @@ def test_as_many_are_marked_as_strict_mode_matches(shared_data):
     pairs = [(extract_code(row["response"]).code or "", codes[row["task_id"]]) for row in replies]
     generator = random.Random(0)
     pairs += [tuple(generator.sample(list(codes.values()), 2)) for _ in range(150)]
+    pairs += [(BRACKETS, REFERENCE + BRACKETS), (REFERENCE, BRACKETS), ("", "x = ``a``")]
     pairs += [(a[: len(a) // 2], b[: 2 * len(b) // 3]) for a, b in pairs[:150]]  # what does not parse
     assert [marked(pair) for pair in pairs] == counted(pairs)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from([*REFERENCE, *"if not in:[]()'\"#\n\t", "f'{x}'", "é", "日"]), max_size=60))
+@given(st.lists(st.sampled_from([*REFERENCE, *"if not in:[]()'\"#\n\t", "f'{x}'", "é", "日", BRACKETS]), max_size=60))
 def test_any_text_is_marked_as_it_is_counted(pieces):
     pair = "".join(pieces), REFERENCE
     for one in (pair, pair[::-1]):
@@ -72,6 +74,12 @@ def test_equal_items_are_marked_inside_what_matches():
     hits = [mark for mark in marks.subtrees if mark.matched]
     assert all(mark.matched for mark in prediction.subtrees if mark.start or mark.end < 14)
     assert min(mark.start for mark in hits) == reference.index("z")
+
+
+def test_nodes_that_brackets_alone_have_made_are_not_marked():
+    (marks, _), program = mark_pair("d[(i, j)]", "d[i, j]"), "d[(i, j)]"
+    assert [program[mark.start : mark.end] for mark in marks.subtrees] == [program] * 3  # module, statement, subscript
+    assert all(mark.matched for mark in marks.subtrees)
 
 
 def test_a_language_without_data_flow_has_its_syntax_marked():

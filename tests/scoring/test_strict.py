@@ -159,6 +159,19 @@ def test_another_variable_in_a_real_program_lowers_dataflow(seed_programs):
         ("if x: y = 1", "if x:\n    y = 1"),
         ("total = 1 + \\\n 2", "total = 1 + 2"),
         ("class A:\n    '''Doc.'''\n    x = 1", "class A:\n    x = 1"),
+        ("y = sum((x for x in xs))", "y = sum(x for x in xs)"),
+        ("f((x for x in xs),)", "f(x for x in xs)"),
+        ("d[(i, j)] = d[( # here\n  a, b,)]", "d[i, j] = d[a, b]"),
+        ("class A(): pass", "class A: pass"),
+        ("class A[T]( # of no class\n): pass", "class A[T]: pass"),
+        ("((a)) = (b) = c", "a = b = c"),
+        ("(a.b) += c", "a.b += c"),
+        ("(a), b = c", "a, b = c"),
+        ("for (x) in [y for (y) in ys]: pass", "for x in [y for y in ys]: pass"),
+        ("match x:\n case (1): pass", "match x:\n case 1: pass"),
+        ("match x:\n case [(1) | (2)]: pass", "match x:\n case [1 | 2]: pass"),
+        ("match x:\n case A(b=(1)): pass", "match x:\n case A(b=1): pass"),
+        ("match x:\n case (1, y) if y: pass", "match x:\n case 1, y if y: pass"),
     ],
 )
 def test_spellings_of_one_program(prediction, reference):
@@ -186,6 +199,31 @@ def test_spellings_of_one_program(prediction, reference):
 )
 def test_differences_the_published_metric_may_not_see(prediction, reference):
     assert syntax(prediction, reference) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference"),
+    [
+        ("(a,) = b", "a = b"),
+        ("() = b", "a = b"),
+        ("x = (1,)", "x = 1"),
+        ("for (x,) in xs: pass", "for x in xs: pass"),
+        ("d[(i,)]", "d[i]"),
+        ("d[(i, j), k]", "d[i, j, k]"),
+        ("d[(i, j),]", "d[i, j]"),
+        ("[(i, j)]", "[i, j]"),
+        ("f((a, b))", "f(a, b)"),
+        ("f(())", "f()"),
+        ("f((x for x in y), 2)", "f(x for x in y)"),
+        ("class A(B): pass", "class A: pass"),
+        ("match x:\n case (1,): pass", "match x:\n case 1: pass"),
+        ("match x:\n case (1, 2), 3: pass", "match x:\n case 1, 2, 3: pass"),
+        ("match x:\n case (1, 2),: pass", "match x:\n case 1, 2: pass"),
+    ],
+)
+def test_brackets_that_make_another_program(prediction, reference):
+    assert syntax(prediction, reference) < 1.0
+    assert syntax(reference, prediction) < 1.0
 
 
 def test_a_subtree_is_matched_as_often_as_it_is_there():
