@@ -18,7 +18,10 @@ _KEYWORD_WEIGHT, _OTHER_WEIGHT = 1.0, 0.2
 
 @dataclass
 class NgramCounts:
-    """Matched and possible n-grams per order, and the lengths the brevity penalty compares."""
+    """Matched and possible n-grams per order, and the lengths the brevity penalty compares.
+
+    An order of which nothing is possible (programs of fewer tokens) is no part of the score.
+    """
 
     matched: list[float] = field(default_factory=lambda: [0.0] * len(_ORDERS))
     total: list[float] = field(default_factory=lambda: [0.0] * len(_ORDERS))
@@ -31,13 +34,14 @@ class NgramCounts:
         self.length += other.length
         self.reference_length += other.reference_length
 
-    def score(self) -> float:
-        """Geometric mean of the ratios times the brevity penalty."""
+    def score(self) -> float | None:
+        """Geometric mean of the ratios times the brevity penalty; None where no program has a token."""
+        if not self.total[0]:
+            return None
         if not self.matched[0]:
             return 0.0
-        logs = [
-            math.log((matched or _EPSILON) / total) for matched, total in zip(self.matched, self.total, strict=True)
-        ]
+        orders = zip(self.matched, self.total, strict=True)
+        logs = [math.log((matched or _EPSILON) / total) for matched, total in orders if total]
         penalty = 1.0 if self.length > self.reference_length else math.exp(1 - self.reference_length / self.length)
         return penalty * math.exp(math.fsum(logs) / len(logs))
 
@@ -49,8 +53,11 @@ def sum_counts(parts: Iterable[NgramCounts]) -> NgramCounts:
     return whole
 
 
-def ngram_counts(candidate: Sequence[str], references: Sequence[Sequence[str]]) -> NgramCounts:
-    """BLEU's clipped precision: n-grams of the candidate, each matched as often as the reference richest in it."""
+def ngram_counts(candidate: Sequence[str], references: Sequence[Sequence[str]], published: bool) -> NgramCounts:
+    """BLEU's clipped precision: n-grams of the candidate, each matched as often as the reference richest in it.
+
+    A candidate too short for an order has missed one; in the published implementation even where nothing is longer.
+    """
     counts = NgramCounts(length=len(candidate), reference_length=_closest_length(candidate, references))
     for i, n in enumerate(_ORDERS):
         found = _ngrams(candidate, n)
@@ -58,7 +65,7 @@ def ngram_counts(candidate: Sequence[str], references: Sequence[Sequence[str]]) 
         for reference in references:
             allowed |= _ngrams(reference, n)
         counts.matched[i] = sum((found & allowed).values())
-        counts.total[i] = max(1, sum(found.values()))
+        counts.total[i] = sum(found.values()) or (1 if published or allowed else 0)
     return counts
 
 
@@ -67,7 +74,8 @@ def weighted_ngram_counts(
 ) -> NgramCounts:
     """CodeBLEU's weighted n-gram match: recall of the references' n-grams; single tokens weigh 1 (keywords) or 0.2.
 
-    The published implementation takes every reference to be two tokens long when it penalises brevity.
+    The published implementation takes every reference to be two tokens long when it penalises brevity, and to weigh 1
+    at least in each order.
     """
     length = 2 if published else _closest_length(candidate, references)
     counts = NgramCounts(length=len(candidate), reference_length=length)
@@ -77,7 +85,8 @@ def weighted_ngram_counts(
             wanted = _ngrams(reference, n)
             hits = wanted & found
             counts.matched[i] += _weigh(hits, keywords) if n == 1 else sum(hits.values())
-            counts.total[i] += max(1, _weigh(wanted, keywords) if n == 1 else sum(wanted.values()))
+            weight = _weigh(wanted, keywords) if n == 1 else sum(wanted.values())
+            counts.total[i] += max(1, weight) if published else weight or (1 if found else 0)
     return counts
 
 

@@ -154,4 +154,4 @@ def pair_ngrams(analyser: Analyser, prediction: str, references: list[str]) -> t
     texts = [prediction, *references]
     found, *wanted = [text.split() if published else analyser(text).tokens for text in texts]
     keywords = KEYWORDS[analyser.language.name]
-    return ngram_counts(found, wanted), weighted_ngram_counts(found, wanted, keywords, published)
+    return ngram_counts(found, wanted, published), weighted_ngram_counts(found, wanted, keywords, published)

@@ -2,8 +2,11 @@
 
 import doctest
 import itertools
+import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hf_structdistill.errors import InputError
 from hf_structdistill.scoring import (
@@ -126,6 +129,31 @@ def test_codebleu_in_strict_mode_ignores_layout():
     assert codebleu([spaced], [ADD])["ngram_match"] > codebleu([spaced], [ADD], mode="codexglue")["ngram_match"]
     report = codebleu([ADD, LOOP], [ADD, CONSTANT], per_sample=True)
     assert report["codebleu_per_sample"] == [pytest.approx(1.0), codebleu([LOOP], [CONSTANT])["codebleu"]]
+
+
+SHORT = ["", "x", "return 1", "n += 1", "f(x)", "pass"]
+
+
+@pytest.mark.parametrize("program", SHORT)
+def test_codebleu_of_a_short_program_with_itself_is_1(program):
+    for several in ([program], [program] * 100, [program, ADD]):
+        report = codebleu(several, several, per_sample=True)
+        assert [report["codebleu"], *report["codebleu_per_sample"]] == pytest.approx([1.0] * (len(several) + 1))
+    parts = codebleu([program], [program])
+    assert (parts["ngram_match"] is None) == (parts["weighted_ngram_match"] is None) == (program == "")
+
+
+@given(st.text(max_size=30))
+@settings(max_examples=50, deadline=None)
+def test_codebleu_of_any_text_is_in_bounds_and_1_with_itself(text):
+    assert codebleu([text], [text])["codebleu"] == pytest.approx(1.0)
+    for other in SHORT:
+        assert 0.0 <= codebleu([text], [other])["codebleu"] <= 1.0 + 1e-9
+
+
+def test_an_order_that_one_program_is_too_short_for_counts_as_missed():
+    assert codebleu(["x"], ["x += 1"])["ngram_match"] == pytest.approx(math.exp(-2) * 0.01 ** (1 / 3))
+    assert codebleu(["x += 1"], ["x"])["weighted_ngram_match"] == pytest.approx(0.01 ** (1 / 3))
 
 
 @pytest.mark.parametrize(
