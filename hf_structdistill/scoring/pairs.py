@@ -60,7 +60,7 @@ def check_pairs(predictions: Any, references: Any) -> list[Pair]:
             f"{len(references)} references: give each prediction one reference, or a list of them"
         )
     if not len(predictions):
-        raise InputError("expected at least one prediction, got empty lists")
+        raise InputError("expected at least one prediction, got empty lists: score one program or more")
     both = zip(predictions, references, strict=True)
     return [(_program(p, f"predictions[{i}]"), _references(r, i)) for i, (p, r) in enumerate(both)]
 

@@ -2,7 +2,9 @@
 
 import ast
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
+from numbers import Integral
 
 import datasets
 import evaluate
@@ -69,10 +71,22 @@ class VerifiedPassAtK(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/2107.03374"],
         )
 
+    def add_batch(self, *, predictions=None, references=None, **kwargs):
+        """Add lists of candidates, and the tests of each problem; evaluate would read a string as characters."""
+        for name, value in (("predictions", predictions), ("references", references)):
+            if isinstance(value, str):
+                raise InputError(f"expected a list for {name}, got str: give a list, one entry a problem")
+        for i, samples in enumerate(predictions if predictions is not None else ()):
+            if isinstance(samples, str):
+                raise InputError(
+                    f"expected a list of programs at predictions[{i}], got str: give a list, even of one program"
+                )
+        super().add_batch(predictions=predictions, references=references, **kwargs)
+
     def _compute(self, predictions, references, k=(1, 10, 100), num_workers=None, timeout=5.0, solutions=None):
-        ks = sorted({k} if isinstance(k, int) else set(k))
-        if not ks or ks[0] < 1:
-            raise InputError(f"expected positive sample counts for k, got {k!r}")
+        ks = _sample_counts(k)
+        if not len(references):
+            raise InputError("expected at least one problem, got empty lists: give the tests of each as a reference")
         if solutions is None:
             solutions = [None] * len(references)
         if len(solutions) != len(references):
@@ -86,6 +100,13 @@ class VerifiedPassAtK(evaluate.Metric):
         verdicts = iter(verify(owners, candidates, workers=num_workers, cpu_seconds=timeout))
         judged = [[next(verdicts).status for _ in samples] for samples in predictions]
         return _report(judged, ks)
+
+
+def _sample_counts(k):
+    ks = list(k) if isinstance(k, Iterable) else [k]
+    if not ks or not all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in ks):
+        raise InputError(f"expected positive sample counts for k, got {k!r}: give a list such as [1, 10]")
+    return sorted(set(map(int, ks)))
 
 
 def _report(judged, ks):

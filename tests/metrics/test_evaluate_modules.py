@@ -5,10 +5,13 @@ import multiprocessing
 import os
 import sys
 
+import datasets
 import evaluate
+import numpy as np
 import pytest
 import yaml
 
+from hf_structdistill.errors import InputError
 from hf_structdistill.resources import shipped_folder
 from hf_structdistill.scoring import codebleu, dataflow_match, syntax_match
 
@@ -98,6 +101,34 @@ def test_references_of_both_forms():
         assert metric.compute() == score([OTHER, ADD], [ADD, [OTHER, ADD]])
 
 
+@pytest.mark.parametrize(("predictions", "references", "message"), [
+    (ADD, [ADD], "expected a list for predictions, got str: give a list, one entry a sample"),
+    ([ADD, ADD], ADD[:2], "expected a list for references, got str"),
+    ([], [], "expected at least one prediction, got empty lists: score one program or more"),
+    ([ADD, ADD], [ADD], "as many references as predictions, got 2 predictions and 1 references"),
+    ([None], [ADD], r"a program as a string at predictions\[0\], got NoneType: score a completion without code as"),
+    ([ADD], [[ADD, 1]], r"a program as a string at references\[0\]\[1\], got int"),
+    ([ADD], None, "expected a list for references, got NoneType"),
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["syntax_match", "dataflow_match", "structural_codebleu"])
+def test_what_is_no_list_of_programs_is_refused(name, predictions, references, message):
+    metric = load(name)
+    with pytest.raises(InputError, match=message):
+        metric.compute(predictions=predictions, references=references)
+    assert metric.compute(predictions=[ADD], references=[ADD])["unparsable_predictions"] == 0  # as if not asked before
+
+
+def test_arrays_and_columns_and_an_empty_batch_behind_others():
+    predictions, references = [ADD, OTHER], [[OTHER, ADD], [ADD, ADD]]
+    metric, expected = load("syntax_match"), syntax_match(predictions, references)
+    rows = datasets.Dataset.from_dict({"predictions": predictions, "references": references})
+    assert metric.compute(predictions=np.array(predictions), references=np.array(references)) == expected
+    assert metric.compute(predictions=rows["predictions"], references=rows["references"]) == expected
+    metric.add_batch(predictions=predictions, references=references)
+    metric.add_batch(predictions=[], references=[])
+    assert metric.compute() == expected
+
+
 def test_combined():
     both = evaluate.combine([load("syntax_match"), load("dataflow_match")])
     scores = both.compute(predictions=[ADD, OTHER], references=[ADD, ADD])
@@ -168,6 +199,29 @@ class Stack:
     assert (found["passed"], found["failed"]) == (1, 1)
     with pytest.raises(ValueError, match="for each of 1 references, got 2"):
         metric.compute(**asked, solutions=[stack, None])
+
+
+@pytest.mark.parametrize("k", [1, np.int64(1), np.array([1]), (1, 1)])
+def test_verified_pass_at_k_takes_any_integer(k):
+    found = load("verified_pass_at_k").compute(
+        predictions=[["x = 1"]], references=["assert x == 1"], k=k, num_workers=1
+    )
+    assert [name for name in found if "@" in name] == ["pass@1"]
+
+
+@pytest.mark.parametrize(("predictions", "references", "k", "message"), [
+    ([], [], 1, "expected at least one problem, got empty lists: give the tests of each as a reference"),
+    ("x = 1", ["assert x"], 1, "expected a list for predictions, got str"),
+    ([["x = 1"]], "a", 1, "expected a list for references, got str"),
+    (["x = 1"], ["assert x"], 1, r"a list of programs at predictions\[0\], got str: give a list, even of one program"),
+    ([["x = 1"]], ["assert x"], 0, r"positive sample counts for k, got 0: give a list such as \[1, 10\]"),
+    ([["x = 1"]], ["assert x"], "1", "positive sample counts for k, got '1'"),
+    ([["x = 1"]], ["assert x"], [1, True], r"positive sample counts for k, got \[1, True\]"),
+    ([["x = 1"]], ["assert x"], 1.0, "positive sample counts for k, got 1.0"),
+])  # fmt: skip
+def test_verified_pass_at_k_refuses_other_forms(predictions, references, k, message):
+    with pytest.raises(InputError, match=message):
+        load("verified_pass_at_k").compute(predictions=predictions, references=references, k=k)
 
 
 def test_verified_pass_at_k_refuses_two_checks():
