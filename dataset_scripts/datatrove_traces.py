@@ -100,7 +100,14 @@ class WriteDataset(PipelineStep):
         traces, clean = guard.clean(collected.traces, clean)
         collected = replace(collected, traces=traces)
         examples = select_examples(collected.traces, collected.problems)
-        write_trace_dataset(run.out, collected, examples, decontamination=clean, not_checked=guard.not_checked)
+        write_trace_dataset(
+            run.out,
+            collected,
+            examples,
+            title=run.source.title,
+            decontamination=clean,
+            not_checked=guard.not_checked,
+        )
         yield from data or ()
 
 

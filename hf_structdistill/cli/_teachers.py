@@ -169,6 +169,11 @@ def _endpoint(model: str, asking: Asking, budget: Budget, label: str | None) -> 
     )
 
 
+def some(number: int, noun: str) -> str:
+    """How many of what, for a sentence."""
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
+
+
 def spent(teachers: Sequence[Teacher]) -> str:
     """Tokens and money that were used so far, for the progress bar; empty where nothing is paid."""
     budgets = {id(budget): budget for teacher in teachers if (budget := getattr(teacher, "budget", None)) is not None}
@@ -195,9 +200,9 @@ def confirm_cost(problems: Sequence[Problem], teachers: Sequence[Teacher], out: 
     with Journal(out / "journal.jsonl") as journal:
         most = estimate(problems, paid, journal)
     priced = f", {most.cost:,.2f} at the given prices" if most.cost else ""
-    repairs = f" and up to {most.repairs:,} repairs" if most.repairs else ""
+    repairs = f" and up to {some(most.repairs, 'repair')}" if most.repairs else ""
     tokens = f"{most.tokens:,} tokens{priced}"
-    typer.echo(f"{most.requests:,} requests{repairs} to send; they can use at most {tokens}.", err=True)
+    typer.echo(f"{some(most.requests, 'request')}{repairs} to send; they can use at most {tokens}.", err=True)
     limits = [teacher.budget.max_cost for teacher in paid if teacher.budget.max_cost is not None]
     if yes or min([most.cost, *limits]) <= ASK_ABOVE:
         return

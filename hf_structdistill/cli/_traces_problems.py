@@ -31,6 +31,14 @@ class Source:
     revision: str | None = None
     limit: int | None = None
 
+    @property
+    def title(self) -> str | None:
+        """Of the data set, where a file of one's own gives it its name; None for benchmarks, which have theirs."""
+        from ..problems import BENCHMARKS
+
+        file = self.file if self.name == "jsonl" else None if self.name in BENCHMARKS else Path(self.name)
+        return f"Verified reasoning traces for {file.name.split('.')[0]}" if file else None
+
     def load(self) -> list[Problem]:
         """The problems; of the training split where there is one and no other was asked for."""
         from ..problems import BENCHMARKS, load_problems

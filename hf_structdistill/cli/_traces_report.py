@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model_names import served_name
-from ._teachers import Asking, spent
+from ._teachers import Asking, some, spent
 
 if TYPE_CHECKING:
     from ..problems import Problem
@@ -101,12 +101,13 @@ def say_result(
     console = Console()
     console.print(_table(collected))
     if collected.resumed:
-        console.print(f"{collected.resumed} replies were already in the journal.")
+        known = "1 reply was" if collected.resumed == 1 else f"{collected.resumed:,} replies were"
+        console.print(f"{known} already in the journal.")
     for request, reason in collected.refused[:_LISTED]:
         console.print(f"no reply: {request.problem_id} ({request.teacher}): {reason}", markup=False)
     if len(collected.refused) > _LISTED:
         more = len(collected.refused) - _LISTED
-        console.print(f"… and {more} more requests without a reply; run again to retry them.")
+        console.print(f"… and {some(more, 'more request')} without a reply; run again to retry them.")
     for line in left_out:
         console.print(line, markup=False, soft_wrap=True)
     if clean is not None:
@@ -116,7 +117,8 @@ def say_result(
         console.print(f"decontamination: not compared with {name}: {reason}", markup=False, soft_wrap=True)
     pairs = sum(example.rejected is not None for example in examples)
     solved = len({example.problem.id for example in examples})
-    console.print(f"{len(examples)} training examples for {solved} problems, {pairs} with a rejected completion.")
+    made = f"{some(len(examples), 'training example')} for {some(solved, 'problem')}"
+    console.print(f"{made}, {pairs} with a rejected completion.")
     console.print(f"written: {card.parent} (card: {card})", markup=False, soft_wrap=True)
 
 

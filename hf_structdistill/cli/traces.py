@@ -11,7 +11,7 @@ import typer
 
 from ..errors import InputError
 from . import _traces_options as options
-from ._teachers import Asking, confirm_cost, left_out, make_teachers
+from ._teachers import Asking, confirm_cost, left_out, make_teachers, some
 from ._traces_problems import Source, make_guard, part_of
 from ._traces_report import command_line, progress_bars, say_result
 
@@ -120,6 +120,7 @@ def _make(source: Source, specs: Sequence[str], asking: Asking, run: _Run) -> No
         run.out,
         collected,
         examples,
+        title=source.title,
         command=command_line(source, specs, asking, run.compare),
         decontamination=clean,
         not_checked=guard.not_checked,
@@ -132,7 +133,7 @@ def _export(path: Path, teachers: Sequence[Teacher], problems: Sequence[Problem]
 
     requests = [request for teacher in teachers for problem in problems for request in teacher.requests(problem)]
     model = getattr(teachers[0], "model", None)
-    typer.echo(f"{write_requests(path, requests, model=model):,} requests written: {path}")
+    typer.echo(f"{some(write_requests(path, requests, model=model), 'request')} written: {path}")
 
 
 def _collect(

@@ -68,6 +68,35 @@ def test_training_problems_are_compared_whatever_test_problems_lie_beside_them(m
     assert "**Not compared with any benchmark (1 of 3 problems)**: problems of a test split" in card
 
 
+def test_one_problem_is_one_and_a_file_of_ones_own_gives_its_name(material, run):
+    own = {"prompt": "Add two numbers with add.", "tests": ["assert add(1, 2) == 3"], "solution": ADD}
+    write(material / "sums.v2.jsonl", own)
+    write(material / "said.jsonl", {"problem_id": "0", "response": f"```python\n{ADD}```"})
+    common = ["--teacher", f"recorded:{material / 'said.jsonl'}", "--workers", "1", "--out", material / "out"]
+    for problems in (["jsonl", "--problems-file", material / "sums.v2.jsonl"], [material / "sums.v2.jsonl"]):
+        code, said, err = run("traces", "--problems", *problems, *common)
+        assert code == 0, err
+        assert "1 training example for 1 problem, 0 with" in said
+        card = (material / "out" / "README.md").read_text()
+        assert "# Verified reasoning traces for sums\n" in card and "1 reply of 1 teacher" in card
+        assert "to 1 programming problem:" in card and "The problem has at least one reply that passes" in card
+    assert "1 reply was already in the journal" in said
+    code, said, err = run(
+        "traces",
+        "--problems",
+        "seed",
+        "--limit",
+        "1",
+        "--teacher",
+        "scripted",
+        "--workers",
+        "1",
+        "--out",
+        material / "s",
+    )
+    assert code == 0 and "traces for hf-structdistill's seed problems\n" in (material / "s" / "README.md").read_text()
+
+
 def test_a_folder_with_a_readme_of_others_is_refused_before_anything_is_asked(material, run):
     (material / "out").mkdir()
     (material / "out" / "README.md").write_text("mine")

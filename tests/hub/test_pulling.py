@@ -124,7 +124,7 @@ def test_cards_name_the_base(hub, pulled, adapter, base):
     said = good(hub.publish("student", adapter, "--repo", "me/local-base"))
     assert "--base-model" in said
     card = hub.read("model", "me/local-base", "README.md")
-    assert "base_model" not in card and "fine-tune of `tiny-base`, a base model that is not on the Hub" in card
+    assert "base_model" not in card and "It was trained from `tiny-base`, a model that is not on the Hub" in card
     assert str(base.parent) not in card + hub.read("model", "me/local-base", "adapter_config.json")
 
 
