@@ -320,7 +320,7 @@ def _trouble(error: Exception, *, prepared: bool) -> _Trouble:
     if response is not None:
         return _bad_status(response.status_code, response.headers.get("Retry-After"), str(error))
     if type(error).__name__ == "OfflineModeIsEnabled":
-        return _Trouble("HF_HUB_OFFLINE is set, which forbids asking an endpoint; unset it.", False, fatal=True)
+        return _Trouble("HF_HUB_OFFLINE is set, which forbids asking other machines; unset it.", False, fatal=True)
     if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
         return _Trouble("malformed JSON from the endpoint", again=True)
     if isinstance(error, (HTTPError, OSError, TimeoutError)):

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from ipaddress import ip_address
 from typing import Any
 from urllib.request import getproxies
 
 import aiohttp
 import httpx2
 from huggingface_hub import AsyncInferenceClient, get_async_session
+from huggingface_hub.errors import OfflineModeIsEnabled
+
+Hook = Callable[[httpx2.Request], Awaitable[Any]]
 
 _SET_BY_AIOHTTP = frozenset((b"host", b"content-length", b"transfer-encoding", b"accept-encoding"))
 
 
 class PooledInferenceClient(AsyncInferenceClient):
     """An AsyncInferenceClient for many requests at a time.
+
+    HF_HUB_OFFLINE keeps it from asking other machines; this one is not the Hub.
 
     Behind a proxy, or after `huggingface_hub.set_async_client_factory`, it is the plain client: what was set up there
     (certificates, proxies) must hold here. Should huggingface_hub rename the method that is overridden, so it is too.
@@ -33,19 +39,40 @@ class PooledInferenceClient(AsyncInferenceClient):
 
     async def _get_async_client(self) -> httpx2.AsyncClient:
         self.prepared = True
-        if self._async_client is None and not getproxies():
-            usual = get_async_session()
-            if _of_huggingface_hub(usual):
-                self._async_client = await self.exit_stack.enter_async_context(
-                    httpx2.AsyncClient(
-                        transport=AiohttpTransport(),
-                        event_hooks=usual.event_hooks,
-                        follow_redirects=usual.follow_redirects,
-                        timeout=usual.timeout,
-                    )
+        if self._async_client is None:
+            client = usual = get_async_session()
+            if _of_huggingface_hub(usual) and not getproxies():
+                client = httpx2.AsyncClient(
+                    transport=AiohttpTransport(),
+                    event_hooks=usual.event_hooks,
+                    follow_redirects=usual.follow_redirects,
+                    timeout=usual.timeout,
                 )
-            await usual.aclose()
+                await usual.aclose()
+            hooks = client.event_hooks
+            client.event_hooks = {**hooks, "request": [_unless_loopback(hook) for hook in hooks["request"]]}
+            self._async_client = await self.exit_stack.enter_async_context(client)
         return await super()._get_async_client()
+
+
+def _unless_loopback(hook: Hook) -> Hook:
+    """The hook, without its refusal to ask this machine when HF_HUB_OFFLINE is set. Redirects are asked about, too."""
+
+    async def check(request: httpx2.Request) -> None:
+        try:
+            await hook(request)
+        except OfflineModeIsEnabled:
+            if not _is_loopback(request.url.host):
+                raise
+
+    return check
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _of_huggingface_hub(client: httpx2.AsyncClient) -> bool:

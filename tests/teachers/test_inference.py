@@ -487,6 +487,34 @@ def command(url, out, *more, answer=None):
     return subprocess.run(program, env=environment, capture_output=True, text=True, input=answer, check=False)
 
 
+def test_offline_a_server_on_this_machine_is_asked_and_no_other(server, tmp_path):
+    url, log = server()
+    for name, where, proxy in (
+        ("here", url, ""),
+        ("named", url.replace("127.0.0.1", "localhost"), "http://127.0.0.1:9"),
+    ):
+        program, environment = program_of(where, tmp_path / name, "--limit", "2", "--workers", "1")
+        environment |= {"HF_HUB_OFFLINE": "1", "https_proxy": proxy}  # with a proxy the client is the plain one
+        done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "2/2" in done.stdout, done.stderr
+    assert len(events(log, "arrived")) == 4
+    for elsewhere in ("http://192.0.2.1:9/v1", "http://localhost.example/v1"):
+        program, environment = program_of(elsewhere, tmp_path / "o", "--limit", "2")
+        environment["HF_HUB_OFFLINE"] = "1"
+        done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and "HF_HUB_OFFLINE is set, which forbids asking other machines" in done.stderr
+
+
+@pytest.mark.parametrize(("host", "here"), [
+    ("localhost", True), ("127.0.0.1", True), ("127.8.9.1", True), ("::1", True),
+    ("10.0.0.1", False), ("0.0.0.0", False), ("::2", False), ("127.0.0.1.example", False), ("huggingface.co", False),
+])  # fmt: skip
+def test_hosts_of_this_machine(host, here):
+    from hf_structdistill.teachers.transport import _is_loopback
+
+    assert _is_loopback(host) is here
+
+
 def test_the_command_asks_an_endpoint(processes, server, tmp_path):
     url, log = server()
     out = tmp_path / "o"
