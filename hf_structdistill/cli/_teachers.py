@@ -28,6 +28,7 @@ class Asking:
     base_url: str | None = None
     provider: str | None = None
     revision: str | None = None
+    teacher_name: str | None = None
     temperatures: tuple[float, ...] = (0.2,)
     max_new_tokens: int = 2048
     seed: int = 0
@@ -101,6 +102,7 @@ def _refuse_unread(specs: Sequence[str], asking: Asking) -> None:
         "--recipes": (asking.recipes, kinds - {"scripted"}),
         "--recipe-folder": (asking.recipe_folder, kinds - {"scripted", "recorded"}),
         "--teacher-revision": (asking.revision, kinds - {"scripted", "recorded"}),
+        "--teacher-name": (asking.teacher_name, kinds & {"recorded"}),
         "--base-url": (asking.base_url, kinds - {"scripted", "recorded", "local"}),
         "--provider": (asking.provider, kinds - {"scripted", "recorded", "local"}),
     }
@@ -108,7 +110,7 @@ def _refuse_unread(specs: Sequence[str], asking: Asking) -> None:
         if given and not read_by:
             raise InputError(
                 f"{option} is given, but no teacher here reads it (found --teacher {', '.join(specs)}); leave it out, "
-                "or name a teacher that is asked."
+                "or name a teacher that does."
             )
 
 
@@ -123,7 +125,7 @@ def _teacher(spec: str, asking: Asking, budget: Budget, label: str | None) -> Te
         given = tuple(recipe for recipe in asking.recipes if recipe != "repair")  # nobody is there to ask again
         if asking.recipes and not given:
             raise InputError(f"Expected --recipes forward or backward for '{spec}', found repair; nobody is asked.")
-        return RecordedTeacher(rest, recipes=given if asking.recipes else RECIPES)
+        return RecordedTeacher(rest, label=asking.teacher_name, recipes=given if asking.recipes else RECIPES)
     if kind == "local" and rest:
         return _local(rest, asking, label)
     if asking.base_url is None and spec.count("/") != 1:

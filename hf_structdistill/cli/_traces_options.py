@@ -58,6 +58,9 @@ Provider = Annotated[
 TeacherRevision = Annotated[
     str | None, typer.Option(help="Commit of the model, where known.", rich_help_panel=_TEACHERS)
 ]
+TeacherName = Annotated[
+    str | None, typer.Option(help="Who wrote recorded replies, for rows and card.", rich_help_panel=_TEACHERS)
+]
 Temperatures = Annotated[
     list[float] | None, typer.Option(min=0.0, help="One sample for each. Repeatable.", rich_help_panel=_TEACHERS)
 ]

@@ -69,6 +69,7 @@ def command_line(source: Source, teachers: Sequence[str], asking: Asking, decont
         ("--limit", source.limit, None),
         *(("--teacher", served_name(bare(spec, ":")), None) for spec in teachers),
         ("--teacher-revision", asking.revision, None),
+        ("--teacher-name", asking.teacher_name, None),
         ("--provider", asking.provider, None),
         ("--recipes", ",".join(asking.recipes), ""),
         ("--recipe-folder", asking.recipe_folder.name if asking.recipe_folder else None, None),

@@ -46,10 +46,14 @@ def material(tmp_path):
     return tmp_path
 
 
-def ids(folder, config):
+def column(folder, config, name):
     from pyarrow import parquet
 
-    return sorted(parquet.read_table(file)["problem_id"].to_pylist() for file in (folder / config).iterdir())
+    return sorted(parquet.read_table(file)[name].to_pylist() for file in (folder / config).iterdir())
+
+
+def ids(folder, config):
+    return column(folder, config, "problem_id")
 
 
 def test_training_problems_are_compared_whatever_test_problems_lie_beside_them(material, run):
@@ -207,6 +211,11 @@ def test_replies_of_a_batch_that_are_in_no_trace_are_told(material, run):
     assert code == 0, err
     assert "batch.jsonl: 1 requests failed there" in said and "1 ids are of no problem" in said and "(U/9)" in said
     assert "1 teacher (gpt-x)" in (material / "o" / "README.md").read_text()
+    code, said, err = run("traces", *common, "--teacher-name", "GPT X, May", "--out", material / "o")
+    assert code == 0, err
+    card = (material / "o" / "README.md").read_text()
+    assert "1 teacher (GPT X, May)" in card and "--teacher-name 'GPT X, May'" in card and "gpt-x" not in card
+    assert column(material / "o", "sft", "teacher") == [["GPT X, May"]]
     write(material / "batch.jsonl", *rows[1:])
     assert "1 requests failed there" in refused(run, *common, "--out", material / "none")
 
@@ -219,6 +228,7 @@ def test_replies_of_a_batch_that_are_in_no_trace_are_told(material, run):
         (["scripted"], "--teacher-revision", "main"),
         (["local:a/b"], "--base-url", "http://localhost:1/v1"),
         (["recorded:{folder}/replies.jsonl"], "--provider", "auto"),
+        (["scripted", "a/x"], "--teacher-name", "me"),
     ],
 )
 def test_options_that_no_teacher_reads_are_refused(material, run, teachers, option, value):
