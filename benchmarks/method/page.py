@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from .glance import glance
+
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 REPORTS = ("study1.md", "study2.md", "study3.md")
@@ -16,8 +18,8 @@ _MARKED = re.compile(rf"<!-- table: (?P<title>[^>]+) -->\n.*?{re.escape(END)}", 
 
 
 def sections(folder: Path = RESULTS) -> dict[str, str]:
-    """Title -> what stands below it, of every report in the folder."""
-    found: dict[str, str] = {}
+    """Title -> what stands below it, of every report in the folder; and what they come to."""
+    found = {"At a glance": glance(folder)}
     for name in REPORTS:
         for part in re.split(r"^### ", (folder / name).read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
             title, _, body = part.partition("\n")
