@@ -7,15 +7,15 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.modeling_utils import AttentionInterface
-from trl.data_utils import is_conversational
+from trl.data_utils import get_dataset_column_names, is_conversational
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from .errors import InputError
@@ -36,12 +36,25 @@ __all__ = [
     "lm_head_logits",
     "prepare_like_training",
     "unwrap",
+    "without_rejected",
 ]
+
+AnyDataset = TypeVar("AnyDataset", Dataset, IterableDataset)
 
 
 def is_chat(example: dict[str, Any]) -> bool:
     """Whether an example is conversational, by the rule SFTTrainer goes by (`conversations` is ShareGPT's key)."""
     return is_conversational(example) or "conversations" in example
+
+
+def without_rejected(dataset: AnyDataset) -> AnyDataset:
+    """A prompt-completion data set without `rejected`, which SFTTrainer does not train on.
+
+    TRL 1.16 asks one column of a row, whichever a set of their names gives first, whether it is a chat: a `rejected`
+    that is empty, or text beside messages, says no in some processes.
+    """
+    columns = get_dataset_column_names(dataset)
+    return dataset.remove_columns("rejected") if {"completion", "rejected"} <= set(columns) else dataset
 
 
 def keep_batches_whole(args: Any) -> None:

@@ -24,6 +24,7 @@ from .compat import (
     keep_batches_whole,
     lm_head_logits,
     unwrap,
+    without_rejected,
 )
 from .data_collator import StructureAwareDataCollator
 from .errors import InputError
@@ -114,8 +115,10 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         self._last_strength = 0.0
         self._component_totals = {"train": defaultdict(float), "eval": defaultdict(float)}
         raw_dataset = kwargs.get("train_dataset")
+        if raw_dataset is not None:
+            kwargs["train_dataset"] = without_rejected(raw_dataset)
         custom_collator = kwargs.get("data_collator")
-        self._trained_on_chat = raw_dataset is not None and is_chat(next(iter(raw_dataset)))
+        self._trained_on_chat = raw_dataset is not None and is_chat(next(iter(kwargs["train_dataset"])))
         if args.uses_structure:
             keep_batches_whole(args)
         super().__init__(model, args, **kwargs)
@@ -140,6 +143,9 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         self.heads = HeadsCallback(self.objectives, args, self.accelerator)
         self.add_callback(self.heads)
         self._report_coverage()
+
+    def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        return super()._prepare_dataset(without_rejected(dataset), *args, **kwargs)
 
     # ---- setting up ------------------------------------------------------------------------------------------------
 
