@@ -211,16 +211,12 @@ def _uses_in(walker: Walker, unit: Unit, name: str) -> list[tuple[int, Block]]:
 
 def _use_in(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
     """A use that runs at the point where `unit` stands; what is inside a class does not see the names of the class."""
-    while True:
-        for frame in reversed(unit.frames):
-            if name in frame.bound:
-                walker.owners[occurrence] = frame.scope
-                if name in frame.current:
-                    walker.add_reaching(occurrence, (frame.current[name],))
-                return
-        if not unit.is_class or unit.parent is None:
-            break
+    if _found_in_frames(walker, unit, occurrence, name):
+        return
+    while unit.is_class and unit.parent is not None:
         unit = unit.parent
+        if _found_in_frames(walker, unit, occurrence, name):
+            return
     walker.elsewhere[occurrence] = unit.block
     definition = unit.block.defs.get(name)
     if definition is None:
@@ -233,14 +229,20 @@ def _use_in(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
 
 def _capture(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
     """A use inside a function that is created at the point where `unit` stands."""
+    if not _found_in_frames(walker, unit, occurrence, name):
+        block = unit.block
+        unit.captured.append((occurrence, name, block, len(walker.nodes), block.defs.get(name)))
+
+
+def _found_in_frames(walker: Walker, unit: Unit, occurrence: int, name: str) -> bool:
+    """Whether a comprehension, or type parameters, around the place where `unit` stands bind the name that is used."""
     for frame in reversed(unit.frames):
         if name in frame.bound:
             walker.owners[occurrence] = frame.scope
             if name in frame.current:
                 walker.add_reaching(occurrence, (frame.current[name],))
-            return
-    block = unit.block
-    unit.captured.append((occurrence, name, block, len(walker.nodes), block.defs.get(name)))
+            return True
+    return False
 
 
 def _use_global(walker: Walker, unit: Unit, occurrence: int, name: str) -> None:
