@@ -54,6 +54,10 @@ from .training_args import StructureAwareConfig, refuse_split_sequences
 logger = logging.getLogger(__name__)
 
 FEATURES = ("input_ids", "labels", "seq_lengths")
+NOTHING_ON = (
+    "Every coefficient of StructureAwareConfig is 0.0: this trains as SFTTrainer does. docs/objectives.md says which "
+    "objective helps which student; one from scratch, attention_coef=0.3, attention_heads=0.5, ast_path_coef=1.0."
+)
 
 # Popped before the forward: the backbone would be handed every key of the batch.
 STRUCTURE_KEYS = (
@@ -87,7 +91,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
 
     trainer = StructureAwareTrainer(
         model="Qwen/Qwen2.5-Coder-0.5B",
-        args=StructureAwareConfig(output_dir="student"),
+        args=StructureAwareConfig(output_dir="student", attention_coef=0.3),
         train_dataset=load_dataset("me/traces", "sft", split="train"),
     )
     trainer.train()
@@ -123,6 +127,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
             keep_batches_whole(args)
         super().__init__(model, args, **kwargs)
         if not args.uses_structure:
+            logger.warning(NOTHING_ON)
             return
         self._refuse_what_hides_states(kwargs.get("compute_loss_func"))
         self.side_table = SideTable()

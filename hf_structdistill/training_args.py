@@ -29,8 +29,8 @@ class StructureAwareConfig(SFTConfig):
     r"""
     Configuration of [`StructureAwareTrainer`]: every parameter of [`~trl.SFTConfig`], plus the ones below.
 
-    By default the one objective is on that helped in the studies; `docs/benchmarks.md` has their figures. With all
-    seven coefficients at `0.0` the trainer is `SFTTrainer`. The formulas are in `docs/objectives.md`.
+    Every objective is off until its coefficient is set; with all seven at `0.0` the trainer is `SFTTrainer`. Which
+    helps which student, and the formulas, are in `docs/objectives.md`.
 
     Parameters:
         > Parameters that control the objectives
@@ -48,7 +48,7 @@ class StructureAwareConfig(SFTConfig):
             Coefficient of the problem-solution alignment (InfoNCE against a frozen bank of solution embeddings).
         embedding_coef (`float`, *optional*, defaults to `0.0`):
             Coefficient of the embedding cosine, our reading of the loss of arXiv 2510.17598.
-        attention_coef (`float`, *optional*, defaults to `0.3`):
+        attention_coef (`float`, *optional*, defaults to `0.0`):
             Coefficient of the name attention: at each variable, heads of one layer attend to earlier mentions of its
             name.
         attention_layer (`int`, *optional*, defaults to `-1`):
@@ -109,7 +109,7 @@ class StructureAwareConfig(SFTConfig):
     )
     alignment_coef: float = field(default=0.0, metadata={"help": "Coefficient of the problem-solution alignment."})
     embedding_coef: float = field(default=0.0, metadata={"help": "Coefficient of the embedding cosine."})
-    attention_coef: float = field(default=0.3, metadata={"help": "Coefficient of the name attention."})
+    attention_coef: float = field(default=0.0, metadata={"help": "Coefficient of the name attention."})
     reasoning_weight: float = field(default=1.0, metadata={"help": "Weight of supervised tokens outside code."})
     code_weight: float = field(default=1.0, metadata={"help": "Weight of supervised tokens inside code."})
     divergence_margin: float = field(default=0.0, metadata={"help": "Margin of the pathway divergence, in nats."})

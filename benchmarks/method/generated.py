@@ -26,7 +26,7 @@ class Generated:
     Attributes:
         problems: a family or "generated" (all of them), as `load_problems` takes it.
         train_size, test_size: problems; `test_size` is of the split that is evaluated.
-        width, layers: of the student; 1.1M parameters by default.
+        width, layers: of the student; 1.0M parameters by default.
         initializer_range: standard deviation of its first weights.
         reasoning: whether completions hold the scripted reasoning before the code.
         data_seed: which problems, and which compositions are held out.

@@ -10,7 +10,7 @@ from .ledger import Ledger
 from .statistics import MAIN_MEASURES, MEASURES, Estimate, by_arm, estimate
 
 FROM_SCRATCH = "half of the heads + syntax path"
-DEFAULT = "shared by all heads (default)"
+SHARED = "shared by all heads"
 
 
 class Case(NamedTuple):
@@ -29,11 +29,11 @@ CASES = (
     Case("from scratch", "test", FROM_SCRATCH, "runs", "without reasoning", PAIR),
     Case("from scratch, 7,200 problems", "test", FROM_SCRATCH, "runs", "without reasoning, 7200 problems", PAIR),
     Case("from scratch, with reasoning", "test", FROM_SCRATCH, "runs", "with reasoning", PAIR),
-    Case("from scratch", "test", DEFAULT, "runs", "without reasoning", "name attention, all heads share it"),
+    Case("from scratch", "test", SHARED, "runs", "without reasoning", "name attention, all heads share it"),
     *(
         Case(student, split, setting, "ablations", study, arm)
         for setting, arm in (
-            (DEFAULT, "all heads share it, 0.3"),
+            (SHARED, "all heads share it, 0.3"),
             (FROM_SCRATCH, "half of the heads + AST path, 1"),
         )
         for student, split, study in (

@@ -33,7 +33,8 @@ MAX_LENGTH = 640
 VOCABULARY = 1024
 LAYERS = 2
 HEAD_WIDTH = 16  # many narrow heads: copying names from the prompt is learned in fewer steps
-FROM_SCRATCH = {"attention_heads": 0.5, "ast_path_coef": 1.0}  # as the recipe of that name; docs/objectives.md
+# the objectives of the recipe of that name, see docs/objectives.md
+FROM_SCRATCH = {"attention_coef": 0.3, "attention_heads": 0.5, "ast_path_coef": 1.0}
 END, PAD = "<|end|>", "<|pad|>"
 
 

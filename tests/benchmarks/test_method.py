@@ -190,7 +190,7 @@ def test_the_best_setting_on_validation_is_confirmed_on_test(tmp_path):
     assert {run.arm.name for run in confirmed} == {"name attention, 5 of 10 heads + AST path, 0.03"}
     reasoned = study3.confirmation(tmp_path, "name attention", "AST path", variant="with reasoning")
     assert len(reasoned) == 5 and all(run.setting.reasoning for run in reasoned)
-    named = study3.confirmation(tmp_path, "name attention", setting=study3.DEFAULT)
+    named = study3.confirmation(tmp_path, "name attention", setting="all heads share it")
     assert {run.arm.settings["attention_heads"] for run in named} == {None} and len(named) == 8
     stronger = [run.arm for run in study3.strengths(tmp_path, "AST path", [3.0]) if run.arm.name != SFT]
     assert [arm.settings for arm in stronger] == [{**OFF, "ast_path_coef": 3.0}] * 3

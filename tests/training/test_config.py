@@ -22,7 +22,8 @@ OWN = sorted(
 
 
 def config(**settings):
-    return StructureAwareConfig(output_dir="unused", use_cpu=True, bf16=False, **settings)
+    on = {"attention_coef": 0.3} | settings
+    return StructureAwareConfig(output_dir="unused", use_cpu=True, bf16=False, **on)
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -97,7 +98,7 @@ def test_sequences_split_over_ranks(settings):
 def make_trainer(folder, data=None, pieces=None, **settings):
     return StructureAwareTrainer(
         model=tiny.student(),
-        args=StructureAwareConfig(**tiny.settings(folder, max_steps=1, **settings)),
+        args=StructureAwareConfig(**tiny.settings(folder, max_steps=1, **{"attention_coef": 0.3, **settings})),
         train_dataset=data or tiny.dataset(4),
         processing_class=tiny.tokenizer(),
         **(pieces or {}),

@@ -26,7 +26,7 @@ def make_trainer(folder, dataset=None, *, pieces=None, template=None, **options)
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = template
     return StructureAwareTrainer(
-        args=StructureAwareConfig(**tiny.settings(folder, **({"max_steps": 1} | options))),
+        args=StructureAwareConfig(**tiny.settings(folder, **({"max_steps": 1, "attention_coef": 0.3} | options))),
         train_dataset=tiny.dataset(8) if dataset is None else dataset,
         processing_class=tokenizer,
         **({"model": tiny.student()} | (pieces or {})),

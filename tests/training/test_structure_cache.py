@@ -95,7 +95,12 @@ def test_the_trainer_finds_structure_once_with_workers(tmp_path):
         model=tiny.student(),
         args=StructureAwareConfig(
             **tiny.settings(
-                tmp_path, max_steps=-1, num_train_epochs=2, dataloader_num_workers=2, per_device_train_batch_size=8
+                tmp_path,
+                max_steps=-1,
+                num_train_epochs=2,
+                dataloader_num_workers=2,
+                per_device_train_batch_size=8,
+                attention_coef=0.3,
             )
         ),
         train_dataset=tiny.dataset(NUMBER),
