@@ -150,6 +150,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         self._report_coverage()
 
     def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        # evaluation sets come this way as well, those given to `evaluate` included
         return super()._prepare_dataset(without_rejected(dataset), *args, **kwargs)
 
     # ---- setting up ------------------------------------------------------------------------------------------------
