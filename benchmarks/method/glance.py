@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from .arms import SFT
 from .ledger import Ledger
+from .report import markdown
 from .statistics import MAIN_MEASURES, MEASURES, Estimate, by_arm, estimate
 
 FROM_SCRATCH = "half of the heads + syntax path"
@@ -48,14 +49,14 @@ def glance(folder: Path) -> str:
     """Markdown: a case a line; the mean paired difference with its 95% interval, bold where that excludes zero."""
     rows = {name: Ledger(folder / f"{name}.jsonl").rows() for name in ("runs", "ablations")}
     heads = ["student", "name attention", "split, seeds", *(MEASURES[measure] for measure in MAIN_MEASURES)]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    lines = []
     for case in CASES:
         scores = by_arm(row for row in rows[case.ledger] if row["study"] == case.study)
         if case.arm in scores:
             cells = [_cell(estimate(scores[case.arm], scores[SFT], measure)) for measure in MAIN_MEASURES]
             where = f"{case.split}, {len(scores[case.arm])}"
-            lines.append("| " + " | ".join([case.student, case.setting, where, *cells]) + " |")
-    return "\n".join(lines)
+            lines.append([case.student, case.setting, where, *cells])
+    return markdown(heads, lines)
 
 
 def _cell(found: Estimate) -> str:

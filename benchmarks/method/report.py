@@ -30,12 +30,18 @@ def _table(
     shown = {arm: [estimate(scores[arm], scores.get(baseline), m) for m in measures] for arm in arms if arm in scores}
     kept = [n for n in range(len(measures)) if any(found[n].mean == found[n].mean for found in shown.values())]
     heads = ["arm", "seeds", *(MEASURES[measures[n]] for n in kept), *["training time"] * times]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    for arm, found in shown.items():
-        cells = [arm, str(len(scores[arm])), *(_cell(found[n]) for n in kept)]
-        cells += [_slowdown(scores, arm, baseline)] * times
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    lines = [
+        [arm, str(len(scores[arm])), *(_cell(found[n]) for n in kept), *[_slowdown(scores, arm, baseline)] * times]
+        for arm, found in shown.items()
+    ]
+    return markdown(heads, lines)
+
+
+def markdown(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    marks = "|---" * len(heads) + "|"
+    first, *rest = ["| " + " | ".join(cells) + " |" for cells in (heads, *lines)]
+    return "\n".join([first, marks, *rest])
 
 
 def _cell(found: Estimate) -> str:

@@ -119,13 +119,12 @@ def write_report(out: Path) -> str:
 
 def tuning_table(trials: Sequence[dict[str, Any]]) -> str:
     """Markdown: the trials of an arm in a line, weakest first; SFTTrainer's are its learning rates."""
-    names = " | ".join(MEASURES[measure] for measure in MAIN_MEASURES)
-    lines = [f"| arm | tried | {names} |", "|---" * (len(MAIN_MEASURES) + 2) + "|"]
+    lines = []
     for arm in dict.fromkeys(row["arm"]["name"] for row in sorted(trials, key=lambda r: ARMS.index(r["arm"]["name"]))):
         own = sorted((row for row in trials if row["arm"]["name"] == arm), key=_strength)
         cells = [", ".join(f"{row['scores'][measure]:.3f}" for row in own) for measure in MAIN_MEASURES]
-        lines.append(f"| {arm} | {', '.join(f'{_strength(row):g}' for row in own)} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append([arm, ", ".join(f"{_strength(row):g}" for row in own), *cells])
+    return report.markdown(["arm", "tried", *(MEASURES[measure] for measure in MAIN_MEASURES)], lines)
 
 
 def _strength(row: dict[str, Any]) -> float:

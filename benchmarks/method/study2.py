@@ -117,14 +117,13 @@ def write_report(out: Path) -> str:
 def gate_table(rows: Sequence[dict[str, Any]]) -> str:
     """Markdown: a run of the gate a line."""
     names = (*GATE, "pass@1", "strict_dataflow_match_corrected", "bits_per_byte")
-    lines = ["| completion | epochs | learning rate | " + " | ".join(MEASURES[name] for name in names) + " |"]
-    lines.append("|---" * (3 + len(names)) + "|")
+    heads = ["completion", "epochs", "learning rate", *(MEASURES[name] for name in names)]
+    lines = []
     for row in rows:
-        setting = row["setting"]
-        cells = " | ".join(f"{row['scores'][name]:.3f}" for name in names)
-        shape = "plan and code" if setting["reasoning"] else "code"
-        lines.append(f"| {shape} | {setting['epochs']:g} | {row['learning_rate']:g} | {cells} |")
-    return "\n".join(lines)
+        shape = "plan and code" if row["setting"]["reasoning"] else "code"
+        cells = [f"{row['scores'][name]:.3f}" for name in names]
+        lines.append([shape, f"{row['setting']['epochs']:g}", f"{row['learning_rate']:g}", *cells])
+    return report.markdown(heads, lines)
 
 
 def main() -> None:

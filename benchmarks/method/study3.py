@@ -51,16 +51,16 @@ BASE = GeneratedOnBase()
 BASE_RATE = 6e-4  # for all arms: fine-tuning, not training from scratch
 BASE_TEST_SEEDS = 3
 HALF = {**OFF, "attention_coef": 0.3, "attention_heads": 0.5}
-PAIR = {**HALF, "ast_path_coef": 1.0}
-SHARED = {**OFF, "attention_coef": 0.3, "attention_heads": None}
+PAIR = Arm("half of the heads + AST path, 1", {**HALF, "ast_path_coef": 1.0})
+SHARED = Arm("all heads share it, 0.3", {**OFF, "attention_coef": 0.3, "attention_heads": None})
 BASE_ARMS = (
     Arm(SFT),
     Arm("name attention, 0.1", {**OFF, "attention_coef": 0.1}),
     Arm("name attention, 0.3", {**OFF, "attention_coef": 0.3}),
     Arm("half of the heads", HALF),
     Arm("half of the heads + AST path, 0.3", {**HALF, "ast_path_coef": 0.3}),
-    Arm("half of the heads + AST path, 1", PAIR),
-    Arm("all heads share it, 0.3", SHARED),
+    PAIR,
+    SHARED,
 )
 REASONING_WEIGHTS = (0.5, 2.0)
 ENCODER = "pycode-17m"
@@ -173,8 +173,7 @@ def on_base() -> Iterator[Run]:
 def on_base_test() -> Iterator[Run]:
     """What gained on the base, and what is best from scratch: as many problems as in study 1, on the test split."""
     setting = replace(BASE, train_size=MAIN.train_size, test_size=MAIN.test_size)
-    shared, pair = Arm("all heads share it, 0.3", SHARED), Arm("half of the heads + AST path, 1", PAIR)
-    for arms in ((Arm(SFT), shared), (pair,)):
+    for arms in ((Arm(SFT), SHARED), (PAIR,)):
         for seed, arm in itertools.product(range(BASE_TEST_SEEDS), arms):
             yield Run(setting, arm, seed, "test", BASE_RATE, study="a base, 3600 problems, test")
 
@@ -212,7 +211,7 @@ def gradients(out: Path) -> None:
     settings = {**OFF, **(chosen_arm(out, ALL).settings or {}), "embedding_coef": 0.1}
     run = Run(MAIN, Arm("every objective", settings, rejected=True), SEEDS[0], "validation", chosen_rate(out, ALL))
     measured = train(run, GradientProbe).measured
-    (out / "gradients.jsonl").write_text("".join(json.dumps(row) + "\n" for row in measured), encoding="utf-8")
+    _write_rows(out / "gradients.jsonl", measured)
     print(gradient_table(measured))
 
 
@@ -220,19 +219,21 @@ def heads(out: Path) -> None:
     """Keep what each head of the base gives to names before it is tuned, on the first 24 examples."""
     from .heads import name_masses
 
-    run = Run(BASE, Arm("shared", SHARED), SEEDS[0], "validation", BASE_RATE)
+    run = Run(BASE, SHARED, SEEDS[0], "validation", BASE_RATE)
     with tempfile.TemporaryDirectory() as folder:
         rows = name_masses(run, folder, batches=3)
-    (out / "heads.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    _write_rows(out / "heads.jsonl", rows)
     print(mass_table(rows))
+
+
+def _write_rows(file: Path, rows: Sequence[dict[str, Any]]) -> None:
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def mass_table(rows: Sequence[dict[str, Any]]) -> str:
     """Markdown: a layer a line."""
-    numbers = range(len(rows[0]["masses"]))
-    lines = ["| layer | " + " | ".join(f"head {n}" for n in numbers) + " |", "|---" * (len(numbers) + 1) + "|"]
-    lines += [f"| {row['layer']} | " + " | ".join(f"{mass:.2f}" for mass in row["masses"]) + " |" for row in rows]
-    return "\n".join(lines)
+    heads = ["layer", *(f"head {n}" for n in range(len(rows[0]["masses"])))]
+    return report.markdown(heads, [[str(row["layer"]), *(f"{mass:.2f}" for mass in row["masses"])] for row in rows])
 
 
 def gradient_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -241,11 +242,12 @@ def gradient_table(rows: Sequence[dict[str, Any]]) -> str:
     halves: dict[str, tuple[list, list]] = defaultdict(lambda: ([], []))
     for row in rows:
         halves[row["objective"]][row["step"] > middle].append(row)
-    lines = ["| objective | norm / NLL's, first half | last half | cosine, first half | last half |", "|---" * 5 + "|"]
-    for name, (first, last) in halves.items():
-        cells = [_mean(half, field) for field in ("ratio", "cosine") for half in (first, last)]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    lines = [
+        [name, *(_mean(half, field) for field in ("ratio", "cosine") for half in both)]
+        for name, both in halves.items()
+    ]
+    heads = ["objective", "norm / NLL's, first half", "last half", "cosine, first half", "last half"]
+    return report.markdown(heads, lines)
 
 
 def _mean(rows: Sequence[dict[str, Any]], field: str) -> str:
@@ -263,14 +265,12 @@ def write_report(out: Path) -> str:
             shown = [row for row in rows if row["study"] == SETTINGS and row["arm"]["name"] in alone] + shown
         names = list(dict.fromkeys(row["arm"]["name"] for row in shown))
         parts.append(f"### Study 3, {study}\n\n{report.tables(shown, names, SFT)}")
-    probes = out / "gradients.jsonl"
-    if probes.is_file():
-        measured = [json.loads(line) for line in probes.read_text(encoding="utf-8").splitlines()]
-        parts.append("### Study 3, gradients\n\n" + gradient_table(measured))
-    looked_at = out / "heads.jsonl"
-    if looked_at.is_file():
-        masses = [json.loads(line) for line in looked_at.read_text(encoding="utf-8").splitlines()]
-        parts.append("### Study 3, heads of the base\n\n" + mass_table(masses))
+    probes = ("gradients", "gradients", gradient_table), ("heads of the base", "heads", mass_table)
+    for title, name, table in probes:
+        file = out / f"{name}.jsonl"
+        if file.is_file():
+            measured = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+            parts.append(f"### Study 3, {title}\n\n{table(measured)}")
     text = "\n\n".join(parts)
     (out / "study3.md").write_text(text + "\n", encoding="utf-8")
     return text
