@@ -164,10 +164,12 @@ def sizes(out: Path, name: str) -> Iterator[Run]:
             yield _run(out, replace(MAIN, train_size=size), base, seed, f"{size} problems")
 
 
-def on_base() -> Iterator[Run]:
-    """Name attention, alone and with the syntax path, on a base student that has learned to copy names already."""
-    for seed, arm in itertools.product(SEEDS, BASE_ARMS):
-        yield Run(BASE, arm, seed, "validation", BASE_RATE, study="a base that has seen Python")
+def on_base(out: Path) -> Iterator[Run]:
+    """Name attention, alone and with the syntax path, and each other objective as tuned from scratch, on a base."""
+    others = [chosen_arm(out, name) for name in SINGLE if name != "name attention"]
+    for arms in (BASE_ARMS, others):
+        for seed, arm in itertools.product(SEEDS, arms):
+            yield Run(BASE, arm, seed, "validation", BASE_RATE, study="a base that has seen Python")
 
 
 def on_base_test() -> Iterator[Run]:
@@ -309,7 +311,7 @@ def main() -> None:
         planned = {
             "settings": lambda: ablations(options.out, arm),
             "sizes": lambda: sizes(options.out, arm),
-            "base": on_base,
+            "base": lambda: on_base(options.out),
             "base-test": on_base_test,
             "weights": lambda: weights(options.out),
             "bank": lambda: banks(options.out),
