@@ -3,7 +3,7 @@
 python -m benchmarks.method.study3 --out results [--workers 2] settings    # one setting changed, three seeds each
 python -m benchmarks.method.study3 --out results [--workers 2] sizes       # fewer and more problems, three seeds each
 python -m benchmarks.method.study3 --out results [--workers 2] base        # a student that has seen Python before
-python -m benchmarks.method.study3 --out results [--workers 2] base-test   # more problems, on the test split
+python -m benchmarks.method.study3 --out results [--workers 2] base-test   # with more steps, on the test split
 python -m benchmarks.method.study3 --out results [--workers 2] weights     # reasoning weighs less and more than code
 python -m benchmarks.method.study3 --out results [--workers 2] bank        # solutions embedded by an encoder
 python -m benchmarks.method.study3 --out results [--workers 2] confirm     # the best setting, on the test split
@@ -49,7 +49,7 @@ BANKS = "an encoder's bank"
 SIZES = (1200, 7200)
 BASE = GeneratedOnBase()
 BASE_RATE = 6e-4  # for all arms: fine-tuning, not training from scratch
-BASE_TEST_SEEDS = 3
+BASE_TEST_SEEDS, FEW_TEST_SEEDS = 3, 5
 HALF = {**OFF, "attention_coef": 0.3, "attention_heads": 0.5}
 PAIR = Arm("half of the heads + AST path, 1", {**HALF, "ast_path_coef": 1.0})
 SHARED = Arm("all heads share it, 0.3", {**OFF, "attention_coef": 0.3, "attention_heads": None})
@@ -173,11 +173,20 @@ def on_base(out: Path) -> Iterator[Run]:
 
 
 def on_base_test() -> Iterator[Run]:
-    """What gained on the base, and what is best from scratch: as many problems as in study 1, on the test split."""
-    setting = replace(BASE, train_size=MAIN.train_size, test_size=MAIN.test_size)
-    for arms in ((Arm(SFT), SHARED), (PAIR,)):
-        for seed, arm in itertools.product(range(BASE_TEST_SEEDS), arms):
-            yield Run(setting, arm, seed, "test", BASE_RATE, study="a base, 3600 problems, test")
+    """What gained on the base, on the test split: on as many problems as in study 1, on few seen often; then the pair.
+
+    The pair is what is best from scratch.
+    """
+    many = replace(BASE, train_size=MAIN.train_size, test_size=MAIN.test_size)
+    few = replace(BASE, epochs=3.0, test_size=MAIN.test_size)
+    plan = (
+        (many, "a base, 3600 problems, test", BASE_TEST_SEEDS, (Arm(SFT), SHARED)),
+        (few, "a base, 800 problems seen 3 times, test", FEW_TEST_SEEDS, (Arm(SFT), SHARED)),
+        (many, "a base, 3600 problems, test", BASE_TEST_SEEDS, (PAIR,)),
+    )
+    for setting, study, seeds, arms in plan:
+        for seed, arm in itertools.product(range(seeds), arms):
+            yield Run(setting, arm, seed, "test", BASE_RATE, study=study)
 
 
 def weights(out: Path) -> Iterator[Run]:

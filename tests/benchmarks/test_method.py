@@ -226,8 +226,10 @@ def test_a_base_is_tuned_by_every_arm_alike(tmp_path):
     assert {run.arm.name for run in runs} >= set(SINGLE) - {"name attention"}
     assert len({run.learning_rate for run in runs}) == len({run.setting for run in runs}) == 1
     runs = list(study3.on_base_test())
-    assert len({run.key for run in runs}) == len(runs) == 9
-    assert len({run.setting for run in runs}) == 1 and {run.split for run in runs} == {"test"}
+    assert len({run.key for run in runs}) == len(runs) == 9 + 10
+    assert {run.split for run in runs} == {"test"}
+    # one setting a study: its arms differ in nothing else
+    assert len({run.study for run in runs}) == len({(run.study, run.setting) for run in runs}) == 2
 
 
 def test_the_tables_of_the_page_are_those_of_the_reports(tmp_path):
