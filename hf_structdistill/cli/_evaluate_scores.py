@@ -22,10 +22,13 @@ KEPT_FACTS = ("model", "revision", "fingerprint", "prompt_format", "prompt", "sa
 
 
 def load_benchmark(benchmark: str, path: Path | None, split: str, limit: int | None) -> list[Problem]:
-    """The problems; "test" is no split of a file whose rows name none."""
+    """The problems of a split, or of all; of a file whose rows name no split all for "test", the default, too."""
     has_splits = benchmark in BENCHMARKS and bool(BENCHMARKS[benchmark].splits)
-    chosen = None if split == "all" or (split == "test" and not has_splits) else split
-    return load_problems(benchmark, split=chosen, path=path, limit=limit)
+    if split == "test" and not has_splits:
+        problems = load_problems(benchmark, path=path)
+        if not any(problem.split for problem in problems):
+            return problems[:limit]
+    return load_problems(benchmark, split=None if split == "all" else split, path=path, limit=limit)
 
 
 def read_students(source: str, problems: list[Problem], out: Path, *, first_only: bool) -> dict[str, Completed]:

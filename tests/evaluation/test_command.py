@@ -168,6 +168,26 @@ def test_every_benchmark_by_its_name(shared_data, name, file, first):
     assert load_benchmark(name, shared_data / file if file else None, "all", 1)
 
 
+def test_the_test_split_of_a_file_of_ones_own(run, benchmark_file, tmp_path):
+    rows = [json.loads(line) for line in benchmark_file.read_text().splitlines()]
+
+    def ids(splits, split="test", limit=None):
+        named = [{**row, "split": name} for row, name in zip(rows, splits, strict=True)]
+        benchmark_file.write_text("".join(json.dumps(row) + "\n" for row in named))
+        return [problem.id for problem in load_benchmark(str(benchmark_file), None, split, limit)]
+
+    first, second, third, fourth = (row["id"] for row in rows)
+    mixed = ("train", "test", "Test", "val")
+    assert ids(mixed) == [second, third]
+    assert ids(mixed, limit=1) == [second]
+    assert ids(mixed, "validation") == [fourth]
+    assert ids(mixed, "all") == [first, second, third, fourth]
+    assert ids([None] * 4) == [first, second, third, fourth]  # no row says which split it is of
+    assert ids([None] * 4, limit=2) == [first, second]
+    with pytest.raises(InputError, match="split 'test' in .*tiny.jsonl', found the splits train, validation; name"):
+        ids(("train", "train", "train", "val"))
+
+
 def test_the_prompt_is_part_of_a_run(run, benchmark_file, good_student, tmp_path):
     recipe, out = tmp_path / "mine.jinja", tmp_path / "out"
     recipe.write_text("{% set stop = ['return'] %}{% set reads = 'code' %}{{ student_prompt }}")
