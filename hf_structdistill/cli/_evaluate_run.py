@@ -93,14 +93,14 @@ class GenerationRun:
             from ..evaluation.generate import load_student
 
             student, tokenizer = load_student(name, load_in_4bit=options.load_in_4bit)
-            batches = self._generate(student, tokenizer, prompts, missing)
+            batches = self._generate(student, tokenizer, prompts, missing, log.count(label))
             self._collect(log, label, batches, prompts, hashes, missing, done)
             bits = self._bits(label, student, tokenizer, prompts) if options.with_bits else None
         rows = [[done[problem.id, sample] for sample in range(options.num_samples)] for problem in self.problems]
         return Completed(self.problems, rows, bits, facts)
 
     def _generate(
-        self, student: Any, tokenizer: Any, prompts: list[StudentPrompt], missing: Missing
+        self, student: Any, tokenizer: Any, prompts: list[StudentPrompt], missing: Missing, made: int
     ) -> Iterator[list[Completion]]:
         from ..evaluation.endings import Ending
         from ..evaluation.generate import iterate_completions
@@ -111,6 +111,7 @@ class GenerationRun:
             tokenizer,
             [asked.prompt for asked in chosen],
             batch_size=self.options.batch_size,
+            made=made,
             endings=[Ending(asked.reads == "answer", asked.stop) for asked in chosen],
             **self.options.sampling,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -146,9 +147,16 @@ def iterate_completions(
     temperature: float = 0.0,
     top_p: float = 1.0,
     seed: int = 0,
+    made: int = 0,
     endings: Sequence[Ending] | None = None,
 ) -> Iterator[list[Completion]]:
-    """Yield finished batches, longest prompts first, so that memory runs out at once or not at all."""
+    """Yield finished batches, longest prompts first, so that memory runs out at once or not at all.
+
+    Args:
+        made: completions of an earlier run that this one adds to. Every batch draws its own numbers, told by `seed`
+            and how many completions there were before it: what is added repeats none, and what is continued ends as
+            if it had never stopped.
+    """
     encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
     endings = endings or [Ending()] * len(prompts)
     room = context_length(model)
@@ -159,13 +167,14 @@ def iterate_completions(
             "%d prompts fill the model's context of %d tokens; their completions are empty", len(too_long), room
         )
         yield too_long
+        made += len(too_long)
     order = sorted(fitting, key=lambda i: (-len(encoded[i]), i))
     config = _generation_config(model, tokenizer, temperature, top_p)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         longest = len(encoded[batch[0]])
         config.max_new_tokens = min(max_new_tokens, room - longest)
-        torch.manual_seed(seed + start)  # a batch draws the same numbers whichever batches ran before it
+        torch.manual_seed(_batch_seed(seed, made + start))
         began = time.perf_counter()
         rows = _generate_batch(model, tokenizer, [encoded[i] for i in batch], config, [endings[i] for i in batch])
         seconds = (time.perf_counter() - began) / len(batch)
@@ -173,6 +182,11 @@ def iterate_completions(
             Completion(i, cut_at(decode(tokenizer, ids), endings[i].stop), len(ids), reason, seconds)
             for i, (ids, reason) in zip(batch, rows, strict=True)
         ]
+
+
+def _batch_seed(seed: int, before: int) -> int:
+    """Of the draws of a batch with so many completions before it; a sum would give seed 1 the draws of seed 0."""
+    return random.Random(f"{seed}/{before}").getrandbits(63)
 
 
 def _generate_batch(

@@ -66,6 +66,10 @@ class CompletionLog:
             )
         return done
 
+    def count(self, model: str) -> int:
+        """How many completions of a model were there when the log was opened, of whatever problems."""
+        return sum(row.get("model") == model for row in self.rows)
+
     def append(self, model: str, rows: Sequence[tuple[str, int, str, Sample]]) -> None:
         """Write finished completions through to the disk: problem id, number of the sample, hash of its prompt."""
         append_rows(

@@ -151,6 +151,28 @@ def test_samples_with_a_temperature_give_pass_at_k(run, benchmark_file, good_stu
     assert len({(r["problem_id"], r["sample"]) for r in map(json.loads, (out / "samples.jsonl").open())}) == 6
 
 
+def test_samples_that_are_added_or_continued_are_drawn_anew(run, benchmark_file, good_student, tmp_path):
+    out = tmp_path / "out"
+    options = ("--model", good_student, "--benchmark", benchmark_file, "--max-new-tokens", 8, "--temperature", 4)
+
+    def drawn(folder, number, *more):
+        run(*options, "--batch-size", 4, "--num-samples", number, "--out", folder, *more)
+        rows = [json.loads(line) for line in (folder / "completions.jsonl").read_text().splitlines()]
+        return {(row["problem_id"], row["sample"]): row["completion"] for row in rows}
+
+    two = drawn(out, 2)
+    log = out / "completions.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:4]))  # killed after the first batch
+    assert drawn(out, 2) == two
+    four = drawn(out, 4)
+    assert {key: four[key] for key in two} == two
+    for problem in PROBLEMS:
+        assert len({four[problem.id, sample] for sample in range(4)}) == 4
+    alone = ("--batch-size", 1, "--limit", 1)
+    seeds = [drawn(tmp_path / f"seed{seed}", 4, *alone, "--seed", seed) for seed in (0, 1)]
+    assert not set(seeds[0].values()) & set(seeds[1].values())
+
+
 @pytest.mark.parametrize(
     ("name", "file", "first"),
     [
