@@ -118,10 +118,7 @@ class EvaluationResult:
     @property
     def pass_at_1_interval(self) -> tuple[float, float]:
         """95%: Wilson where every problem passes wholly or not at all, else bootstrap over problems."""
-        rates = list(self.pass_rates().values())
-        if all(rate in (0.0, 1.0) for rate in rates):
-            return wilson_interval(round(sum(rates)), len(rates))
-        return bootstrap_interval(rates)
+        return _share_interval(list(self.pass_rates().values()))
 
     @property
     def ks(self) -> list[int]:
@@ -156,6 +153,11 @@ class EvaluationResult:
     def parse_rate(self) -> float | None:
         """Share of completions whose code parses; a completion without code does not."""
         return _mean(float(record.parses) for record in self.records)
+
+    @property
+    def parse_rate_interval(self) -> tuple[float, float]:
+        """95%, as that of pass@1: samples of one problem tell less than as many problems do."""
+        return _share_interval(list(self.problem_scores("parses").values()))
 
     def counts(self) -> dict[str, int]:
         """Numbers of problems, samples, verdicts by status, and completions without usable code."""
@@ -285,6 +287,13 @@ def _check_shapes(problems: Sequence[Problem], completions: Sequence[Any]) -> No
 def _flatten(nested: Sequence[Any]) -> Iterator[Any]:
     for entry in nested:
         yield from [entry] if isinstance(entry, int) else entry
+
+
+def _share_interval(rates: Sequence[float]) -> tuple[float, float]:
+    """Of the mean of a share a problem: Wilson where each is 0 or 1, else bootstrap over problems."""
+    if all(rate in (0.0, 1.0) for rate in rates):
+        return wilson_interval(round(sum(rates)), len(rates))
+    return bootstrap_interval(rates)
 
 
 def _mean(values: Any) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .compare import METRICS, Comparison
-from .intervals import bootstrap_interval, wilson_interval
+from .intervals import bootstrap_interval
 from .results import EvaluationResult
 from .structure_scores import MODES
 
@@ -212,7 +212,7 @@ def _parse_cell(result: EvaluationResult) -> Cell:
     if result.parse_rate is None:
         return Cell("–")
     parsed, total = sum(record.parses for record in result.records), len(result.records)
-    interval = wilson_interval(parsed, total)
+    interval = result.parse_rate_interval
     note = f"{percent(interval[0])} to {percent(interval[1])}; {parsed} of {total}"
     return Cell(percent(result.parse_rate), note, result.parse_rate, interval)
 

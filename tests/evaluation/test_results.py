@@ -21,7 +21,7 @@ from hf_structdistill.evaluation.intervals import (
     sign_flip_test,
     wilson_interval,
 )
-from hf_structdistill.evaluation.summary import headline, points
+from hf_structdistill.evaluation.summary import headline, points, score_rows
 from hf_structdistill.problems.problem import Problem
 
 
@@ -95,6 +95,21 @@ def test_pass_at_k_over_samples():
     found = {c.metric: c for c in compare_all([two, result])}
     assert found["pass@1"].difference == pytest.approx(-0.15)
     assert "sign-flip" in found["pass@1"].method
+
+
+def test_the_parse_rate_is_known_as_well_as_the_problems_are_many():
+    broken = "```python\ndef broken(:\n```\n"
+
+    def parse_interval(samples):
+        result = score_completions(PROBLEMS, samples, name="sampled")
+        (row,) = [row for row in score_rows([result]) if row.label == "Parse rate"]
+        return row.cells[0].interval
+
+    first, *others = answers()
+    assert parse_interval([broken, *others]) == wilson_interval(3, 4)
+    assert parse_interval([[broken] * 5, *([answer] * 5 for answer in others)]) == wilson_interval(3, 4)
+    mixed = [[broken, first], *([answer] * 2 for answer in others)]
+    assert parse_interval(mixed) == bootstrap_interval([0.5, 1.0, 1.0, 1.0])
 
 
 def test_tokens_and_seconds_are_added_up():
