@@ -184,21 +184,25 @@ class _Reader:
 
     def counts(self) -> dict[int, int]:
         """What `read` returns, after the walk."""
-        if self.bracketed and redundant_nodes(self.tree, self.bracketed):
-            return Counter(subtrees(self.tree, self.numbers).values())
+        redundant = redundant_nodes(self.tree, self.bracketed)
+        if redundant:
+            return Counter(subtrees(self.tree, self.numbers, redundant).values())
         if not self.found:  # a program of one node
             shape = (self.table.canonical[self.tree.kinds[0]],)
             self.found.append(self.numbers.setdefault(shape, _FIRST_ID + len(self.numbers)))
         return Counter(self.found)
 
 
-def subtrees(tree: SyntaxTree, numbers: dict[tuple, int]) -> dict[int, int]:
+def subtrees(tree: SyntaxTree, numbers: dict[tuple, int], redundant: set[int] | None = None) -> dict[int, int]:
     """Node -> number of its subtree, in preorder: what `read` counts, with the places.
 
-    Slower than `read`, which takes this way only where brackets have made nodes that are no subtrees.
+    Slower than `read`, which takes this way only where brackets have made nodes that are no subtrees (`redundant`,
+    where they are known).
     """
     table, kinds, last = kind_table(tree.language), tree.kinds, tree.last
-    redundant = redundant_nodes(tree, [pair for pair in enumerate(tree.parents) if kinds[pair[0]] in table.bracketed])
+    if redundant is None:
+        bracketed = [(i, parent) for i, parent in enumerate(tree.parents) if kinds[i] in table.bracketed]
+        redundant = redundant_nodes(tree, bracketed)
     dropped, missing = _dropped(tree, table), set(tree.missing)
     codes: list[tuple[int, ...]] = [()] * len(kinds)
     found: dict[int, int] = {}
