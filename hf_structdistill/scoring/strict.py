@@ -54,12 +54,18 @@ class KindTable:
         tokens = {k for k, role in self.roles.items() if role in (DROP, OPAQUE)}
         self.whole = frozenset(tokens | {k for k in named if names[k] in language.identifiers})
         """Kinds that are one token, or none, whatever is in them."""
+        self.in_pieces = frozenset(k for k in named if names[k] == "concatenated_string")
+        """Kinds of one literal in several pieces, whose bounds do not count: its interpolations are the whole's."""
         self.interpolations = frozenset(k for k in named if names[k] in ("interpolation", "template_substitution"))
         plain = {k for k, role in self.roles.items() if role == KEEP} - self.whole - language.statement_kinds
         self.bracketed = bracket_kinds(language).looked_at
         plain -= self.bracketed
         self.plain = {k: self.canonical[k] for k in plain}
         """Kinds whose nodes with children are subtrees, without exception."""
+
+    def is_piece(self, kind: int, outer: int) -> bool:
+        """Whether a node of a kind is a piece of the string literal around it."""
+        return outer in self.in_pieces and self.roles[kind] == STRING
 
 
 @cache
@@ -155,11 +161,14 @@ class _Reader:
             return key
         outer, mark = self.keys.pop(), self.marks.pop()
         token = self._token(node, kind)
+        if token is not None:
+            del self.found[mark:]
+        if self.open_nodes and self.table.is_piece(kind, self.tree.kinds[self.open_nodes[-1]]):
+            outer.extend(key[1:] if token is None else ())
+            return outer
         if token is None:
             token = self.numbers.setdefault(tuple(key), _FIRST_ID + len(self.numbers))
             self.found.append(token)
-        else:
-            del self.found[mark:]
         if token:
             outer.append(token)
         return outer
@@ -204,6 +213,7 @@ def subtrees(tree: SyntaxTree, numbers: dict[tuple, int], redundant: set[int] | 
         bracketed = [(i, parent) for i, parent in enumerate(tree.parents) if kinds[i] in table.bracketed]
         redundant = redundant_nodes(tree, bracketed)
     dropped, missing = _dropped(tree, table), set(tree.missing)
+    pieces = {i for i, parent in enumerate(tree.parents) if i and table.is_piece(kinds[i], kinds[parent])}
     codes: list[tuple[int, ...]] = [()] * len(kinds)
     found: dict[int, int] = {}
     for i in range(len(kinds) - 1, -1, -1):  # children before parents
@@ -213,12 +223,12 @@ def subtrees(tree: SyntaxTree, numbers: dict[tuple, int], redundant: set[int] | 
         if i in missing:
             codes[i] = (-1 - kind,)
         elif i and (last[i] == i + 1 or kind in table.whole or _is_plain_string(tree, i, table)):
-            codes[i] = (table.tokens[kind],)
+            codes[i] = () if i in pieces else (table.tokens[kind],)
             for inner in range(i + 1, last[i]):  # what did not parse between two pieces of a string
                 found.pop(inner, None)
         else:
             codes[i] = tuple([code for child in tree.children(i) for code in codes[child]])
-            if table.roles[kind] != PASS and i not in redundant:
+            if table.roles[kind] != PASS and i not in redundant and i not in pieces:
                 found[i] = numbers.setdefault((table.canonical[kind], *codes[i]), _FIRST_ID + len(numbers))
                 codes[i] = (found[i],)
     return dict(sorted(found.items()))

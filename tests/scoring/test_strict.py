@@ -152,6 +152,8 @@ def test_another_variable_in_a_real_program_lowers_dataflow(seed_programs):
         ("return_value = a, b", "return_value = (a, b)"),
         ("for (i, j) in pairs: pass", "for i, j in pairs: pass"),
         ("x = 'a' 'b'", 'x = "ab"'),
+        ("x = f'{a}' 'b'", "x = f'{a}b'"),
+        ("x = ('a' # here\n f'{b}' '' f'{c!r:>{d}}')", "x = f'a{b}{c!r:>{d}}'"),
         ("x = 'it\\'s'", 'x = "it\'s"'),
         ("x = [1, 2,]", "x = [\n    1,\n    2\n]"),
         ("f(a,\n  b)  # call", "f(a, b)"),
@@ -195,6 +197,9 @@ def test_spellings_of_one_program(prediction, reference):
         ("def f(*, a): pass", "def f(a): pass"),
         ("x = f'{a}'", "x = f'{a + b}'"),
         ("x = f'{a}'", "x = 'a'"),
+        ("x = f'{a}' 'b'", "x = 'a' 'b'"),
+        ("x = f'{a}' f'{b}'", "x = f'{a}'"),
+        ("x = f'{a}' f'{b + c}'", "x = f'{b + c}' f'{a}'"),
     ],
 )
 def test_differences_the_published_metric_may_not_see(prediction, reference):
