@@ -102,8 +102,8 @@ def run_pairs(
 ) -> Outcome:
     """Score every pair, and every prediction against the references of `floor_shuffles` other samples.
 
-    The samples are put into one random order with a fixed seed; shuffle k pairs each with the k-th behind it, so that
-    none meets its own reference and a process needs only its neighbours' references.
+    The samples are put into one random order with a fixed seed; shuffle k pairs each with the k-th behind it, but for
+    samples with the same references, so that none meets its own and a process needs only its neighbours' references.
     """
     check_count("floor_shuffles", floor_shuffles, 0)
     check_count("num_proc", num_proc, 1)
@@ -146,7 +146,8 @@ def _run_job(job: _Job) -> Outcome:
         tallies = compare(analyser, prediction, references)
         outcome.samples.append(PairScore(tallies, analyser(prediction).has_error, counts))
     following = [references for _, references in job.pairs] + job.further
-    for i, (prediction, _) in enumerate(job.pairs):
-        for k in range(1, job.shuffles + 1):
-            outcome.floor.append(compare(analyser, prediction, following[i + k]))
+    for i, (prediction, references) in enumerate(job.pairs):
+        others = following[i + 1 : i + 1 + job.shuffles]
+        # another sample of the same problem has the same references
+        outcome.floor += [compare(analyser, prediction, other) for other in others if other != references]
     return outcome

@@ -43,8 +43,9 @@ def syntax_match(
     Returns:
         `syntax_match` (micro average: matched / total over all samples) and `syntax_match_macro` (mean over samples);
         `syntax_match_floor` and `syntax_match_macro_floor`, the same against shuffled references (None for a single
-        sample); `syntax_match_corrected`, the micro average corrected for chance, (m - m0) / (1 - m0); `matched`,
-        `total`; `undefined`, samples with nothing to match, which are left out; `unparsable_predictions`.
+        sample, or where all have the same references); `syntax_match_corrected`, the micro average corrected for
+        chance, (m - m0) / (1 - m0); `matched`, `total`; `undefined`, samples with nothing to match, which are left
+        out; `unparsable_predictions`.
 
     Raises:
         InputError: wrong types or lengths, empty lists, an unknown language or mode.

@@ -71,6 +71,21 @@ def test_no_sample_meets_its_own_reference():
     )
 
 
+def test_no_sample_meets_the_reference_of_another_sample_of_its_problem():
+    programs = [ADD, ADD, ADD, LOOP, LOOP, LOOP, LOOP]  # samples of two problems, each as good as can be
+    references = [[f"{program}\n", program] for program in programs]
+    for mode in ("strict", "codexglue"):
+        apart = score_pairs([ADD, LOOP], [[f"{LOOP}\n", LOOP], [f"{ADD}\n", ADD]], mode=mode)["syntax"]
+        macro = {score_pairs([p], [r], mode=mode)["syntax"]["syntax_match"] for p, r in [(ADD, LOOP), (LOOP, ADD)]}
+        for num_proc in (1, 2):
+            found = score_pairs(programs, references, mode=mode, floor_shuffles=6, num_proc=num_proc)["syntax"]
+            assert found["syntax_match"] == 1.0
+            assert found["syntax_match_macro_floor"] == pytest.approx(sum(macro) / 2)
+            assert found["syntax_match_floor"] == apart["syntax_match"]  # each has met all samples of the other one
+        alone = score_pairs([ADD, LOOP], [LOOP, LOOP], mode=mode)["syntax"]
+        assert alone["syntax_match_floor"] is alone["syntax_match_corrected"] is None
+
+
 def test_floors_are_the_same_every_time_and_over_processes(seed_programs):
     predictions = [row["wrong_solution"] for row in seed_programs[:23]]
     references = [[row["solution"], ADD] for row in seed_programs[:23]]
