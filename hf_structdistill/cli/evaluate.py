@@ -10,6 +10,10 @@ import typer
 from ..errors import InputError
 
 PROMPT_FORMATS = ("auto", "plain", "chat")
+GENERATION = frozenset(
+    "prompt prompt_format shots_file max_new_tokens batch_size temperature top_p num_samples seed load_in_4bit "
+    "with_bits".split()
+)
 HELP = """Evaluate one student, or compare several on the same problems (the first is the baseline).
 
 Completions come from models of this machine or the Hub, from an OpenAI-compatible endpoint, or from files of samples.
@@ -54,6 +58,7 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
+    context: typer.Context,
     out: Out,
     benchmark: Benchmark,
     model: Models = None,
@@ -84,6 +89,8 @@ def evaluate(
     from ._evaluate_scores import load_benchmark, read_students, report, rescored_students, together
 
     _check_sources(model, samples, rescore, endpoint)
+    if not model:
+        _refuse_unread(context)
     _check_generation(prompt_format, num_samples, temperature)
     if endpoint:
         _check_endpoint(endpoint, prompt_format, load_in_4bit, with_bits)
@@ -112,6 +119,17 @@ def _check_sources(model: list[str] | None, samples: list[str] | None, rescore: 
         raise InputError("--rescore generates nothing: give it without --model.")
     if endpoint and not model:
         raise InputError("An --endpoint needs --model, the name the server knows.")
+
+
+def _refuse_unread(context: typer.Context) -> None:
+    """Options about generating, where nothing is generated: better said than left undone without a word."""
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in GENERATION and source is not None and source.name == "COMMANDLINE":
+            raise InputError(
+                f"{option.opts[0]} is about generating, but without --model nothing is generated; leave it out, or "
+                "give --model."
+            )
 
 
 def _check_generation(prompt_format: str, num_samples: int, temperature: float) -> None:

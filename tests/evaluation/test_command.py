@@ -326,6 +326,8 @@ def test_humaneval_bodies_continue_their_prompt(run, shared_data, tmp_path):
         (("--benchmark", "missing.jsonl", "--model", "x"), "missing.jsonl"),
         (("--benchmark", "seed", "--model", "x", "--prompt", "haiku"), "Expected a prompt recipe"),
         (("--benchmark", "seed", "--samples", "x", "--endpoint", "http://localhost"), "needs --model"),
+        (("--benchmark", "seed", "--samples", "x", "--temperature", 0), "--temperature is about generating"),
+        (("--benchmark", "seed", "--rescore", "--bits-per-byte"), "--bits-per-byte is about generating"),
     ],
 )
 def test_bad_input_is_one_line(run, tmp_path, arguments, message):
