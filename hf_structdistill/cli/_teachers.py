@@ -98,13 +98,21 @@ def left_out(teachers: Sequence[Teacher]) -> list[str]:
 def _refuse_unread(specs: Sequence[str], asking: Asking) -> None:
     """An option that none of the teachers reads is a misunderstanding: better said before the run than after it."""
     kinds = {"scripted" if spec == "scripted" else spec.partition(":")[0] for spec in specs}
+    models, endpoints = kinds - {"scripted", "recorded"}, kinds - {"scripted", "recorded", "local"}
+    usual = Asking()
     readers = {
         "--recipes": (asking.recipes, kinds - {"scripted"}),
-        "--recipe-folder": (asking.recipe_folder, kinds - {"scripted", "recorded"}),
-        "--teacher-revision": (asking.revision, kinds - {"scripted", "recorded"}),
+        "--recipe-folder": (asking.recipe_folder, models),
+        "--teacher-revision": (asking.revision, models),
         "--teacher-name": (asking.teacher_name, kinds & {"recorded"}),
-        "--base-url": (asking.base_url, kinds - {"scripted", "recorded", "local"}),
-        "--provider": (asking.provider, kinds - {"scripted", "recorded", "local"}),
+        "--temperature": (asking.temperatures != usual.temperatures, models),
+        "--max-new-tokens": (asking.max_new_tokens != usual.max_new_tokens, models),
+        "--seed": (asking.seed != usual.seed, models),
+        "--base-url": (asking.base_url, endpoints),
+        "--provider": (asking.provider, endpoints),
+        "--concurrency": (asking.concurrency != usual.concurrency, endpoints),
+        "--max-tokens-total": (asking.max_tokens_total is not None, endpoints),
+        "--max-cost": (asking.max_cost is not None, endpoints),
     }
     for option, (given, read_by) in readers.items():
         if given and not read_by:
