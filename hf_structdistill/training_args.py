@@ -22,6 +22,8 @@ COEFFICIENTS = (
     "embedding_coef",
     "attention_coef",
 )
+# what the objectives are logged as: the less, the better
+LOSSES = ("nll", "weighted_nll", *(name.removesuffix("_coef") for name in COEFFICIENTS if name.endswith("_coef")))
 
 
 @dataclass
@@ -152,6 +154,8 @@ class StructureAwareConfig(SFTConfig):
         self._check_ranges()
         if self.uses_structure:
             self._check_combinations()
+        if self.greater_is_better is None and _is_a_loss(self.metric_for_best_model):
+            self.greater_is_better = False  # TrainingArguments knows only names that end with "loss"
         super().__post_init__()
 
     def _check_ranges(self) -> None:
@@ -237,6 +241,12 @@ def refuse_split_sequences(parallelism: Any) -> None:
             "example's states in one place; set cp_size and sp_size to 1, or all structure coefficients and weights "
             "to plain SFT."
         )
+
+
+def _is_a_loss(metric: str | None) -> bool:
+    """Whether a metric is one that the trainer logs for the objectives, or the `nll` of one of several data sets."""
+    name = (metric or "").removeprefix("eval_")
+    return name in LOSSES or name.endswith("_nll")
 
 
 def _require(name: str, value: Any, holds: Callable[[Any], bool], expected: str) -> None:

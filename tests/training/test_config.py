@@ -98,7 +98,7 @@ def test_sequences_split_over_ranks(settings):
 def make_trainer(folder, data=None, pieces=None, **settings):
     return StructureAwareTrainer(
         model=tiny.student(),
-        args=StructureAwareConfig(**tiny.settings(folder, max_steps=1, **{"attention_coef": 0.3, **settings})),
+        args=StructureAwareConfig(**tiny.settings(folder, **{"max_steps": 1, "attention_coef": 0.3, **settings})),
         train_dataset=data or tiny.dataset(4),
         processing_class=tiny.tokenizer(),
         **(pieces or {}),
@@ -127,6 +127,30 @@ def test_a_language_without_data_flow_trains_without_that_term(tmp_path):
     logs = trainer.state.log_history[0]
     assert set(trainer.objectives) == {"ast_path", "alignment"}
     assert logs["code_share"] > 0.5 and logs["ast_path"] > 0 and "alignment" in logs
+
+
+@pytest.mark.parametrize("metric", ["eval_nll", "nll", "eval_held_out_nll", *(f"eval_{n}" for n in tiny.COMPONENTS)])
+def test_of_what_the_objectives_log_less_is_better(metric):
+    assert config(metric_for_best_model=metric).greater_is_better is False
+
+
+def test_what_is_better_is_left_to_the_user():
+    assert config(metric_for_best_model="eval_nll", greater_is_better=True).greater_is_better
+    assert config(metric_for_best_model="eval_accuracy").greater_is_better
+    assert config(metric_for_best_model="eval_loss").greater_is_better is False
+    assert config().greater_is_better is None
+
+
+def test_the_best_checkpoint_is_that_of_the_least_nll(tmp_path):
+    """The second step, at a learning rate that ruins the student, must not win."""
+    steps = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "best", "max_steps": 2, "optim": "sgd"}
+    settings = {**steps, "learning_rate": 100.0, "lr_scheduler_type": "constant_with_warmup", "warmup_steps": 1}
+    trainer = make_trainer(
+        tmp_path, pieces={"eval_dataset": tiny.dataset(4)}, metric_for_best_model="eval_nll", **settings
+    )
+    trainer.train()
+    found = [entry["eval_nll"] for entry in trainer.state.log_history if "eval_nll" in entry]
+    assert found[0] < found[1] and trainer.state.best_metric == found[0]
 
 
 def test_dft_with_heads_adds_their_terms(tmp_path):
