@@ -380,23 +380,45 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         self._record("code_share", counts[0], tokens)
         self._record("unparsed_share", counts[2], counts[1])
 
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> Any:
+        """Trainer's, and each component's mean over its items under the name of the evaluated data set."""
+        output = super().evaluation_loop(
+            dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix=metric_key_prefix
+        )
+        # not left to `log`: SFTTrainer's knows no names but "eval", and is not called after `predict`
+        means = self._component_means("eval")
+        output.metrics.update({f"{metric_key_prefix}_{name}": mean for name, mean in means.items()})
+        return output
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add each component's mean over its items since the last log, over all ranks."""
         mode = "train" if self.model.training else "eval"
-        totals = self._component_totals[mode]
-        if totals:
-            names = sorted(totals)
-            values = torch.stack([totals[name].to(self.accelerator.device) for name in names])
-            if self.args.world_size > 1:
-                values = self.accelerator.reduce(values, "sum")
-            sums = dict(zip(names, values.tolist(), strict=True))
-            for name in {name.rsplit("/", 1)[0] for name in names}:
-                if sums[f"{name}/count"]:
-                    self._metrics[mode][name] = [sums[f"{name}/sum"] / sums[f"{name}/count"]]
-            totals.clear()
-            if mode == "train":
-                self._metrics[mode]["structure_strength"] = [self._last_strength]
+        means = self._component_means(mode)
+        self._metrics[mode].update({name: [mean] for name, mean in means.items()})
+        if means and mode == "train":
+            self._metrics[mode]["structure_strength"] = [self._last_strength]
         super().log(logs, start_time)
+
+    def _component_means(self, mode: str) -> dict[str, float]:
+        """Mean of each component over its items on all ranks since the last call; none of those without items."""
+        totals = self._component_totals[mode]
+        if not totals:
+            return {}
+        names = sorted(totals)
+        values = torch.stack([totals[name].to(self.accelerator.device) for name in names])
+        if self.args.world_size > 1:
+            values = self.accelerator.reduce(values, "sum")
+        totals.clear()
+        sums = dict(zip(names, values.tolist(), strict=True))
+        components = sorted({name.rsplit("/", 1)[0] for name in names})
+        return {name: sums[f"{name}/sum"] / sums[f"{name}/count"] for name in components if sums[f"{name}/count"]}
 
     # ---- card ------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ def training_curves(log_history: Sequence[Mapping[str, Any]]) -> dict[str, list[
     """Component -> list of (step, value), of what a trainer logged during training."""
     curves: dict[str, list[tuple[float, float]]] = {}
     for entry in log_history:
-        if "train_runtime" in entry or "eval_runtime" in entry:
+        if any(name.endswith("_runtime") for name in entry):  # of an evaluation (by its name), or of the whole run
             continue
         for name, value in entry.items():
             if name not in _NOT_CURVES:

@@ -218,7 +218,7 @@ data = tiny.Dataset.from_list(rows)
 found = make_trainer(sys.argv[1], data, template=tiny.CHAT_TEMPLATE, divergence_coef=0.1,
                      pieces={"eval_dataset": {"held_out": data}}, per_device_eval_batch_size=4)
 assert found._trained_on_chat and first_log(found)["divergence"] > 0
-assert found.evaluate()["eval_nll"] > 0
+assert found.evaluate()["eval_held_out_nll"] > 0
 """
 
 

@@ -5,6 +5,7 @@ from transformers import TrainerCallback
 from transformers.integrations.integration_utils import rewrite_logs
 
 from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
+from hf_structdistill.model_card import training_curves
 
 from . import tiny
 
@@ -73,6 +74,46 @@ def test_evaluation_agrees_with_the_loss_it_is_part_of(tracker):
     nll, loss = (dict(tracker.of(f"eval/{name}")) for name in ("nll", "loss"))
     for step in (1, 2, 3):
         assert 0 < nll[step] < loss[step], "the loss is the NLL and what the objectives add"
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory):
+    """A trainer before its first step, with two evaluation sets."""
+    data = tiny.dataset(8, columns=tiny.WITH_REJECTED)
+    settings = {"dataflow_coef": 0.1, "ast_path_coef": 0.1, "eval_strategy": "steps", "max_steps": 1}
+    return StructureAwareTrainer(
+        model=tiny.student(),
+        args=StructureAwareConfig(
+            **tiny.settings(tmp_path_factory.mktemp("halves"), metric_for_best_model="eval_short_nll", **settings)
+        ),
+        train_dataset=data,
+        eval_dataset={"short": data.select(range(4)), "long": data.select(range(4, 8))},
+        processing_class=tiny.tokenizer(),
+    )
+
+
+def test_each_evaluation_set_has_components_of_its_own(halves):
+    together = halves.evaluate()
+    for name in ("short", "long"):
+        alone = halves.evaluate(halves.eval_dataset[name], metric_key_prefix="test")
+        for component in ("nll", "dataflow", "ast_path", "code_share"):
+            assert together[f"eval_{name}_{component}"] == alone[f"test_{component}"], (name, component)
+    assert together["eval_short_nll"] != together["eval_long_nll"] and "eval_nll" not in together
+
+
+def test_prediction_has_components_and_leaves_none_to_the_next_evaluation(halves):
+    evaluated = halves.evaluate(halves.eval_dataset["short"])
+    predicted = halves.predict(halves.eval_dataset["long"].select_columns(["input_ids", "labels"])).metrics
+    assert predicted["test_nll"] == halves.evaluate()["eval_long_nll"]
+    assert halves.evaluate(halves.eval_dataset["short"])["eval_nll"] == evaluated["eval_nll"]
+
+
+def test_the_best_checkpoint_by_one_of_several_sets(halves):
+    halves.train()
+    found = [entry for entry in halves.state.log_history if "eval_short_nll" in entry]
+    assert halves.state.best_metric == found[-1]["eval_short_nll"]
+    curves = training_curves(halves.state.log_history)
+    assert {"loss", "nll", "dataflow"} <= set(curves) and not any(name.startswith("eval_") for name in curves)
 
 
 def test_accumulation_and_logging_less_often_give_means_over_items(tmp_path):
