@@ -88,6 +88,17 @@ class HeadsCallback(TrainerCallback):
         elif set(saved) == set(own):
             self.optimizer.load_state_dict(torch.load(Path(folder) / OPTIMIZER_FILE, weights_only=True))
 
+    def load_beside(self, folder: str | Path) -> None:
+        """Read back the weights that belong to the best student, for evaluations after the training.
+
+        A checkpoint of the student alone (`save_only_model`) has none: the last ones stay, with a warning.
+        """
+        file = Path(folder) / HEADS_FILE
+        if file.is_file():
+            self.heads.load_state_dict(load_file(file))
+        elif self.optimizer is not None:
+            logger.warning("The best checkpoint, %s, has no heads: those of the last step are evaluated.", folder)
+
 
 def average_gradients(parameters: list[nn.Parameter]) -> None:
     """Replace each gradient by its mean over the ranks, in one collective."""

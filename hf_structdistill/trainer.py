@@ -475,6 +475,11 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         if self.heads is not None and checkpoint is not None:
             self.heads.load(checkpoint)
 
+    def _load_best_model(self) -> None:
+        super()._load_best_model()
+        if self.heads is not None:
+            self.heads.load_beside(self.state.best_model_checkpoint)
+
 
 def _check_carries_structure(batch: Mapping[str, Tensor]) -> None:
     if "segment_ids" not in batch:

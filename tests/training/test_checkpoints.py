@@ -16,7 +16,9 @@ def make_trainer(folder, **extra):
     pieces = extra.pop("pieces", {"model": tiny.student()})
     return StructureAwareTrainer(
         args=StructureAwareConfig(
-            **tiny.settings(folder, save_strategy="steps", save_steps=2, save_total_limit=2, **(tiny.ALL_ON | extra))
+            **tiny.settings(
+                folder, **({"save_strategy": "steps", "save_steps": 2, "save_total_limit": 2} | tiny.ALL_ON | extra)
+            )
         ),
         train_dataset=tiny.dataset(columns=tiny.WITH_REJECTED),
         processing_class=tiny.tokenizer(),
@@ -35,6 +37,22 @@ def test_resuming_gives_the_weights_of_an_uninterrupted_run(tmp_path):
     again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
     assert again.state.global_step == whole.state.global_step == 4
     torch.testing.assert_close(all_weights(again), all_weights(whole), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["whole checkpoints", "save_only_model"])
+def test_the_heads_of_the_best_checkpoint_come_back_with_it(tmp_path, caplog, alone):
+    """The second step, at a learning rate that ruins student and heads, is not the best."""
+    evaluation = tiny.dataset(4, columns=tiny.WITH_REJECTED)
+    ruin = {"learning_rate": 10.0, "lr_scheduler_type": "constant_with_warmup", "warmup_steps": 1, "max_steps": 2}
+    best = {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "save_only_model": alone}
+    trainer = make_trainer(
+        tmp_path, pieces={"model": tiny.student(), "eval_dataset": evaluation}, save_steps=1, eval_strategy="steps",
+        eval_steps=1, **ruin, **best,
+    )  # fmt: skip
+    trainer.train()
+    assert trainer.state.best_global_step == 1
+    assert (trainer.evaluate()["eval_loss"] == pytest.approx(trainer.state.best_metric, rel=1e-6)) is not alone
+    assert ("has no heads" in caplog.text) is alone
 
 
 def test_heads_are_in_the_checkpoint_and_not_in_the_student(tmp_path):
