@@ -54,6 +54,7 @@ from .training_args import StructureAwareConfig, refuse_split_sequences
 logger = logging.getLogger(__name__)
 
 FEATURES = ("input_ids", "labels", "seq_lengths")
+COVERAGE_ROWS = 64
 NOTHING_ON = (
     "Every coefficient of StructureAwareConfig is 0.0: this trains as SFTTrainer does. docs/objectives.md says which "
     "objective helps which student; one from scratch, attention_coef=0.3, attention_heads=0.5, ast_path_coef=1.0."
@@ -251,15 +252,19 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
     def _report_coverage(self) -> None:
         if isinstance(self.train_dataset, IterableDataset):
             return
-        rows = [self.train_dataset[number] for number in range(min(len(self.train_dataset), 64))]
-        # of the rows, not of the data set: a transform set on it makes the columns
-        features = [{name: row[name] for name in FEATURES if name in row} for row in rows]
-        if self.data_collator(features)["structure_counts"][0] == 0:
-            raise InputError(
-                f"The first {len(rows)} training examples hold no {self.args.structure_language} code that could be "
-                "found: expected a fenced block, or bare code, in the completions. Check the data set, or set all "
-                "structure coefficients to 0.0 to train without structure."
-            )
+        number = len(self.train_dataset)
+        # to the end if need be: a mixture often begins with something else than code
+        for start in range(0, number, COVERAGE_ROWS):
+            rows = [self.train_dataset[row] for row in range(start, min(start + COVERAGE_ROWS, number))]
+            # of the rows, not of the data set: a transform set on it makes the columns
+            features = [{name: row[name] for name in FEATURES if name in row} for row in rows]
+            if self.data_collator(features)["structure_counts"][0] > 0:
+                return
+        raise InputError(
+            f"The training set ({number} rows) holds no {self.args.structure_language} code that could be found: "
+            "expected a fenced block, or bare code, in the completions. Check the data set, or set all structure "
+            "coefficients to 0.0 to train without structure."
+        )
 
     # ---- one optimizer step ----------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from transformers import AutoModelForCausalLM
 from trl import pack_dataset
@@ -56,6 +56,23 @@ def test_dispatched_batches_are_not_cut(tmp_path, caplog):
     asked = first_log(make_trainer(tmp_path, accelerator_config={"dispatch_batches": True}, **FINDING))
     assert {name: asked[name] for name in MEASURED} == pytest.approx({name: plain[name] for name in MEASURED})
     assert "dispatch_batches would cut" in caplog.text
+
+
+def small_talk(number):
+    return Dataset.from_list(
+        [{"prompt": f"Hello, {n}.\n\n", "completion": f"Good day to you, {n}."} for n in range(number)]
+    )
+
+
+def test_code_that_comes_late_in_a_mixture(tmp_path):
+    mixture = concatenate_datasets([small_talk(130), tiny.dataset(4)])
+    trainer = make_trainer(tmp_path, mixture, shuffle_dataset=False)
+    assert trainer.data_collator([dict(trainer.train_dataset[-1])])["structure_counts"][0] > 0
+
+
+def test_a_data_set_without_code_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"\(130 rows\) holds no python code .*expected a fenced block"):
+        make_trainer(tmp_path, small_talk(130))
 
 
 def tokenized():
