@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import IterableDataset
+from datasets import Dataset, IterableDataset
 from torch import Tensor, nn
 from trl import SFTTrainer
 
@@ -120,10 +120,11 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         self._last_strength = 0.0
         self._component_totals = {"train": defaultdict(float), "eval": defaultdict(float)}
         raw_dataset = kwargs.get("train_dataset")
-        if raw_dataset is not None:
+        self._trained_on_chat = False
+        if isinstance(raw_dataset, Dataset | IterableDataset):  # SFTTrainer refuses anything else
             kwargs["train_dataset"] = without_rejected(raw_dataset)
+            self._trained_on_chat = is_chat(next(iter(kwargs["train_dataset"])))
         custom_collator = kwargs.get("data_collator")
-        self._trained_on_chat = raw_dataset is not None and is_chat(next(iter(kwargs["train_dataset"])))
         if args.uses_structure:
             keep_batches_whole(args)
         super().__init__(model, args, **kwargs)

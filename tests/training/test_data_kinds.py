@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from transformers import AutoModelForCausalLM
 from trl import pack_dataset
@@ -242,3 +242,11 @@ assert found.evaluate()["eval_held_out_nll"] > 0
 def test_chats_of_which_some_have_no_wrong_completion(tmp_path):
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed()}
     subprocess.run([sys.executable, "-c", CHAT_WITH_ABSENT, str(tmp_path)], env=environment, check=True)
+
+
+def test_what_is_no_data_set_is_answered_by_trl(tmp_path):
+    """`load_dataset` without `split`, and a list: SFTTrainer says what it must be."""
+    rows = tiny.dataset(4)
+    for found in (DatasetDict({"train": rows}), rows.to_list()):
+        with pytest.raises(TypeError, match=f"must be a `Dataset` or `IterableDataset`, got `{type(found).__name__}`"):
+            make_trainer(tmp_path, found)
