@@ -76,21 +76,22 @@ def unwrap(model: nn.Module) -> PreTrainedModel:
 class ForwardRecorder:
     """Stands in for the model in `SFTTrainer.compute_loss` and keeps what its forward made.
 
-    SFTTrainer 1.16 calls `model(**inputs, fused_lm_head=True)` and reads `log_probs` (B, T-1), zero where ignored;
-    the logits are never built. The last hidden state is seen by a hook on the backbone, which TRL looks up as
-    `base_model` on every call.
+    SFTTrainer 1.16 calls `model(**inputs, fused_lm_head=True)` and reads `log_probs` (B, T-1), zero where ignored,
+    and `label_mask` (B, T-1), False there; the logits are never built. The last hidden state is seen by a hook on the
+    backbone, which TRL looks up as `base_model` on every call.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self.log_probs: Tensor | None = None
+        self.label_mask: Tensor | None = None
         self.hidden_states: Tensor | None = None
 
     def __call__(self, **inputs: Any) -> Any:
         outputs = self._model(**inputs)
         # the second call of `return_outputs=True` (the full logits) has no fused head and is not ours
         if inputs.get("fused_lm_head"):
-            self.log_probs = outputs.log_probs
+            self.log_probs, self.label_mask = outputs.log_probs, outputs.label_mask
         return outputs
 
     @contextmanager

@@ -310,10 +310,13 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """SFTTrainer's loss plus the structural terms."""
+        """SFTTrainer's loss plus the structural terms. Without any, `nll` is logged all the same, to compare by."""
         plain = {key: value for key, value in inputs.items() if key not in STRUCTURE_KEYS}
         if not self.objectives:
-            return super().compute_loss(model, plain, return_outputs, num_items_in_batch)
+            watched = ForwardRecorder(model)
+            result = super().compute_loss(watched, plain, return_outputs, num_items_in_batch)
+            self._record("nll", -watched.log_probs.sum(), watched.label_mask.sum())
+            return result
         _check_carries_structure(inputs)
         with ExitStack() as listening:
             recorder = listening.enter_context(ForwardRecorder(model).listening(unwrap(self.model)))
@@ -408,7 +411,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
         mode = "train" if self.model.training else "eval"
         means = self._component_means(mode)
         self._metrics[mode].update({name: [mean] for name, mean in means.items()})
-        if means and mode == "train":
+        if means and mode == "train" and self.objectives:
             self._metrics[mode]["structure_strength"] = [self._last_strength]
         super().log(logs, start_time)
 

@@ -76,6 +76,34 @@ def test_evaluation_agrees_with_the_loss_it_is_part_of(tracker):
         assert 0 < nll[step] < loss[step], "the loss is the NLL and what the objectives add"
 
 
+def test_plain_training_logs_what_runs_are_compared_by(tmp_path):
+    plain = run(tmp_path, **tiny.ALL_OFF, max_steps=2)
+    assert [step for step, _ in plain.of("train/nll")] == [1, 2]
+    for (_, nll), (_, loss) in zip(plain.of("train/nll"), plain.of("train/loss"), strict=True):
+        assert nll == pytest.approx(loss, rel=1e-6)
+    assert plain.of("train/structure_strength") == []
+
+
+def test_eval_nll_is_a_mean_over_tokens_with_objectives_and_without(tmp_path):
+    """SFTTrainer's `eval_loss` is none: it moves with the size of the batches."""
+    short_answers = tiny.dataset(8).map(lambda row, n: {"completion": "1"} if n % 2 else row, with_indices=True)
+    nll, loss = [], []
+    for on in ({}, {"dataflow_coef": 0.1}):
+        for size in (1, 8):
+            settings = tiny.settings(tmp_path, per_device_eval_batch_size=size, **(tiny.ALL_OFF | on))
+            trainer = StructureAwareTrainer(
+                model=tiny.student(),
+                args=StructureAwareConfig(**settings),
+                train_dataset=tiny.dataset(8),
+                processing_class=tiny.tokenizer(),
+            )
+            found = trainer.evaluate(short_answers)
+            nll.append(found["eval_nll"])
+            loss.append(found["eval_loss"])
+    assert nll == pytest.approx([nll[0]] * 4, rel=1e-6)
+    assert loss[1] == pytest.approx(nll[0], rel=1e-6) and abs(loss[0] - nll[0]) > 1e-3
+
+
 @pytest.fixture(scope="module")
 def halves(tmp_path_factory):
     """A trainer before its first step, with two evaluation sets."""
