@@ -455,6 +455,7 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
             base_model=config._name_or_path or None,
             base_revision=cached_revision(config._name_or_path, (self.args.model_init_kwargs or {}).get("revision")),
             datasets=[dataset_name] if dataset_name else [],
+            tags=[tags] if isinstance(tags, str) else tags or [],
             objectives=self.describe_objectives(),
             hyperparameters=self.args,
             curves=training_curves(self.state.log_history),

@@ -39,6 +39,7 @@ def write_student_card(
     prompt_format: str = "plain",
     example_prompt: str = EXAMPLE_PROMPT,
     license: str | None = None,
+    tags: Sequence[str] = (),
     repo_id: str | None = None,
     quantization: str | None = None,
     merged_dtype: str | None = None,
@@ -61,6 +62,7 @@ def write_student_card(
         result_name: which student of the evaluations this is; by default the one with this folder's fingerprint, or
             with its name.
         prompt_format: `"plain"` or `"chat"`: how a prompt must be given; `structdistill evaluate` reads it.
+        tags: further ones; those of this package stand in every card.
         repo_id: Hub id that the usage snippet names.
         quantization: what the base was held in during training ("4-bit (nf4)"), if not in 16 or 32 bits.
         merged_dtype: what an adapter was merged into its base in.
@@ -92,6 +94,7 @@ def write_student_card(
         "prompt_format": prompt_format,
         "example_prompt": example_prompt,
         "license": license,
+        "tags": list(tags),
         "quantization": quantization,
         "versions": dict(versions or _versions()),
     }
@@ -102,7 +105,7 @@ def write_student_card(
         "student.md.jinja",
         **facts
         | {
-            "metadata": _metadata(folder, name, hub_base, datasets, results, prompt_format, license),
+            "metadata": _metadata(folder, name, hub_base, datasets, results, prompt_format, license, tags),
             "title": name,
             "repo_id": repo_id or name,
             "base_model": hub_base,
@@ -156,18 +159,19 @@ def _metadata(
     results: Results,
     prompt_format: str,
     license: str | None,
+    tags: Sequence[str],
 ) -> str:
     from huggingface_hub import ModelCardData
 
-    is_adapter = _is_adapter(folder)
+    own_tags = ["structdistill", "trl", "sft", "distillation", "code", *(["lora"] if _is_adapter(folder) else [])]
     data = ModelCardData(
         base_model=base_model,
         datasets=[dataset for dataset in datasets if is_hub_id(dataset)] or None,
-        library_name="peft" if is_adapter else "transformers",
+        library_name="peft" if _is_adapter(folder) else "transformers",
         license=license,
         language="code",
         pipeline_tag="text-generation",
-        tags=["structdistill", "trl", "sft", "distillation", "code", *(["lora"] if is_adapter else [])],
+        tags=list(dict.fromkeys([*own_tags, *tags])),
         model_name=name,
         eval_results=[entry for result in results for entry in index_results(*result)] or None,
         structdistill={"prompt_format": prompt_format},

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from peft import LoraConfig
 from safetensors import safe_open
 from transformers import BitsAndBytesConfig
 
 from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
 from hf_structdistill.heads import HEADS_FILE
+from hf_structdistill.model_card import read_card_facts, write_student_card
 
 from . import tiny
 
@@ -110,3 +112,14 @@ def test_conversations_find_their_code(tmp_path):
         assert batch["input_ids"][row, position] == right != wrong
     trainer.train()
     assert "divergence" in trainer.state.log_history[0]
+
+
+def test_tags_of_ones_own_stand_in_the_card(tmp_path):
+    """As SFTTrainer takes them: one, or several; and they are known to `structdistill publish` afterwards."""
+    trainer = make_trainer(tmp_path, **tiny.ALL_OFF)
+    for tags, expected in (("mine", ["mine"]), (["mine", "sft", "other"], ["mine", "other"])):
+        trainer.create_model_card(tags=tags)
+        found = ModelCard.load(tmp_path / "README.md").data.tags
+        assert found[-len(expected) :] == expected and found.count("sft") == 1
+        write_student_card(tmp_path, **read_card_facts(tmp_path))
+        assert ModelCard.load(tmp_path / "README.md").data.tags == found
