@@ -195,7 +195,8 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
 
     def _build_objectives(self, raw_dataset: Any) -> None:
         args = self.args
-        width = unwrap(self.model).config.get_text_config().hidden_size
+        # not the config's hidden_size: OPT-350m projects its last states to another width
+        width = unwrap(self.model).get_output_embeddings().in_features
         rank = args.structure_head_rank
         self._coefficients: dict[str, float] = {}
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from transformers import OPTConfig, OPTForCausalLM
 
 from hf_structdistill import StructureAwareConfig, StructureAwareTrainer
 from hf_structdistill.errors import InputError
@@ -85,6 +86,16 @@ def test_model_as_a_folder(usual, tmp_path):
     tiny.student().save_pretrained(tmp_path / "base")
     trainer = make_trainer(tmp_path / "out", model=str(tmp_path / "base"), **PLAIN_DESCENT)
     assert_same_step(first_step(trainer), usual)
+
+
+def test_states_narrower_than_the_layers(tmp_path):
+    """OPT-350m projects the last states down before the output head reads them."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "word_embed_proj_dim": 16, "ffn_dim": 64, "num_hidden_layers": 2}
+    config = OPTConfig(vocab_size=600, num_attention_heads=4, max_position_embeddings=2048, pad_token_id=1, **sizes)
+    log, moved = first_step(make_trainer(tmp_path, model=OPTForCausalLM(config), **PLAIN_DESCENT))
+    assert all(math.isfinite(log[name]) for name in tiny.COMPONENTS)
+    assert moved["ast_path.trunk.weight"].shape == (64, 16) and moved["ast_path.trunk.weight"].abs().max() > 0
 
 
 def test_own_output_head(tmp_path):
