@@ -2,7 +2,8 @@
 
 Three signs, each enough to remove:
 
-- text: a shared run of `NGRAM` words after MBPP's stock openings are cut, or the same content words in any order;
+- text: after MBPP's stock openings are cut, a shared run of `NGRAM` words, the same words throughout, or the same
+  content words in any order;
 - tests: a test with the same arguments and result, whatever the function is called;
 - structure: the same program after renaming and reformatting, by runs of `SHINGLE` tokens in which every name the
   program itself defines is one symbol, and comments, docstrings and layout are gone.
@@ -24,6 +25,7 @@ from .problem import AssertTests, CheckTests, Problem
 NGRAM = 10
 SHINGLE = 5
 MIN_CONTENT_WORDS = 4
+MIN_SAME_TEXT = 2  # content words
 SAME_WORDS = 0.85
 MIN_SHINGLES = 20
 SAME_PROGRAM = 0.75
@@ -112,10 +114,12 @@ class _Index:
     def __init__(self, views: list[_Views]) -> None:
         self.views = views
         self._by_ngram: dict[tuple[str, ...], int] = {}
+        self._by_text: dict[tuple[str, ...], list[int]] = defaultdict(list)
         self._by_test: dict[str, int] = {}
         self._by_word: dict[str, list[int]] = defaultdict(list)
         self._by_shingle: dict[tuple[str, ...], list[tuple[int, int]]] = defaultdict(list)
         for number, view in enumerate(views):
+            self._by_text[view.words].append(number)
             for ngram in _runs(view.words, NGRAM):
                 self._by_ngram.setdefault(ngram, number)
             for test in view.tests:
@@ -134,7 +138,15 @@ class _Index:
             number = self._by_test.get(test)
             if number is not None and self.views[number].id != item.id:
                 return self._removal(item, number, "tests", 1.0, test, test)
-        return self._same_words(item, same_words) or self._same_program(item, same_program)
+        found = self._same_text(item) or self._same_words(item, same_words)
+        return found or self._same_program(item, same_program)
+
+    def _same_text(self, item: _Views) -> Removal | None:
+        """Word for word: a task of few words ("volume of a cube") has no long run and too few content words."""
+        for number in self._by_text.get(item.words, ()) if len(item.content) >= MIN_SAME_TEXT else ():
+            if self.views[number].id != item.id:
+                return self._removal(item, number, "text", 1.0, item.text, self.views[number].text)
+        return None
 
     def _same_words(self, item: _Views, threshold: float) -> Removal | None:
         if len(item.content) < MIN_CONTENT_WORDS:

@@ -75,6 +75,15 @@ def test_the_same_task_with_its_words_in_another_order_is_caught(shared_data):
     assert len(decontaminate(copies, problems).removals) >= 0.85 * len(copies)
 
 
+def test_a_task_copied_word_for_word_is_caught_however_short(shared_data):
+    problems = load_problems("mbpp", split="test", path=shared_data / "mbpp.jsonl")
+    copies = [Problem(id=f"copy/{p.id}", prompt=p.prompt.split("\n")[0], tests=None) for p in problems]
+    found = decontaminate(copies, problems)
+    assert not found.kept and {removal.sign for removal in found.removals} == {"text"}
+    other = Problem(id="copy", prompt="Write a function to find the volume of a prism.", tests=None)
+    assert decontaminate([other, replace(other, prompt="Solve it.")], problems).removals == []
+
+
 def test_a_benchmark_removes_itself_only_under_other_ids(humaneval):
     found = decontaminate(humaneval, humaneval)
     assert all(removal.item_id != removal.matched_id for removal in found.removals)
