@@ -76,6 +76,11 @@ class _Views:
     content: frozenset[str]
     tests: frozenset[str]
     shingles: Counter[tuple[str, ...]]
+    source: tuple[Any, ...] | None  # where a problem is from; of a trace only the id is known
+
+    def is_itself(self, other: _Views) -> bool:
+        """Whether `other` is this very problem: a file of the user may give its rows a benchmark's ids."""
+        return self.id == other.id and self.source in (None, other.source)
 
 
 def decontaminate(
@@ -93,7 +98,8 @@ def decontaminate(
         same_words: overlap (Jaccard) of content words from which two texts count as the same.
         same_program: overlap (weighted Jaccard) of token runs from which two programs count as the same.
 
-    An item is not compared with a problem of its own id.
+    A problem is not compared with itself: the same id, from the same source with the same content. A trace is not
+    compared with a problem of its own id.
     """
     problems = list(against)
     index = _Index([_views(problem) for problem in problems])
@@ -132,11 +138,11 @@ class _Index:
     def match(self, item: _Views, same_words: float, same_program: float) -> Removal | None:
         for ngram in _runs(item.words, NGRAM):
             number = self._by_ngram.get(ngram)
-            if number is not None and self.views[number].id != item.id:
+            if number is not None and not item.is_itself(self.views[number]):
                 return self._removal(item, number, "text", 1.0, " ".join(ngram), " ".join(ngram))
         for test in sorted(item.tests):
             number = self._by_test.get(test)
-            if number is not None and self.views[number].id != item.id:
+            if number is not None and not item.is_itself(self.views[number]):
                 return self._removal(item, number, "tests", 1.0, test, test)
         found = self._same_text(item) or self._same_words(item, same_words)
         return found or self._same_program(item, same_program)
@@ -144,7 +150,7 @@ class _Index:
     def _same_text(self, item: _Views) -> Removal | None:
         """Word for word: a task of few words ("volume of a cube") has no long run and too few content words."""
         for number in self._by_text.get(item.words, ()) if len(item.content) >= MIN_SAME_TEXT else ():
-            if self.views[number].id != item.id:
+            if not item.is_itself(self.views[number]):
                 return self._removal(item, number, "text", 1.0, item.text, self.views[number].text)
         return None
 
@@ -155,7 +161,7 @@ class _Index:
         for number, common in shared.most_common():
             other = self.views[number]
             score = common / (len(item.content) + len(other.content) - common)
-            if score >= threshold and len(other.content) >= MIN_CONTENT_WORDS and other.id != item.id:
+            if score >= threshold and len(other.content) >= MIN_CONTENT_WORDS and not item.is_itself(other):
                 return self._removal(item, number, "text", score, item.text, other.text)
         return None
 
@@ -170,7 +176,7 @@ class _Index:
         for number, common in shared.most_common():
             other = self.views[number]
             score = common / (size + other.shingles.total() - common)
-            if score >= threshold and other.shingles.total() >= MIN_SHINGLES and other.id != item.id:
+            if score >= threshold and other.shingles.total() >= MIN_SHINGLES and not item.is_itself(other):
                 return self._removal(item, number, "structure", score, item.code, other.code)
         return None
 
@@ -181,14 +187,14 @@ class _Index:
 def _views(item: Any) -> _Views:
     if isinstance(item, Problem):
         label, text, code = item.id, _task_text(item.prompt), item.reference or ""
-        bodies = _test_bodies(item)
+        bodies, source = _test_bodies(item), (item.source, item.metadata.get("content_hash"))
     else:
         messages: Sequence[Mapping[str, str]] = item.messages
-        label, code, bodies = item.problem_id, item.code or "", frozenset()
+        label, code, bodies, source = item.problem_id, item.code or "", frozenset(), None
         text = _task_text(messages[-1]["content"]) if messages else ""
     words = tuple(_WORD.findall(_OPENING.sub("", text.lower())))
     content = frozenset(_stem(word) for word in words if word not in _STOP)
-    return _Views(label, text, code, words, content, bodies, _shingles(code))
+    return _Views(label, text, code, words, content, bodies, _shingles(code), source)
 
 
 def _stem(word: str) -> str:

@@ -1,6 +1,7 @@
 """Decontamination: what must be caught after disguise, what must not be removed, and what is reported."""
 
 import ast
+import json
 import random
 from dataclasses import replace
 
@@ -90,6 +91,22 @@ def test_a_benchmark_removes_itself_only_under_other_ids(humaneval):
     assert len(found.removals) <= 10  # near copies inside HumanEval, e.g. 7 and 29
     renamed = [replace(problem, id=f"x/{problem.id}") for problem in humaneval]
     assert len(decontaminate(renamed, humaneval).kept) <= 0.02 * len(humaneval)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_row_of_a_user_is_compared_whatever_its_id(shared_data, tmp_path, named):
+    """Rows copied from a benchmark keep its ids; rows without ids are called by their numbers in any file."""
+    taken = load_problems("mbpp", split="test", path=shared_data / "mbpp.jsonl", limit=20)
+    rows = [{"prompt": p.prompt, "tests": p.tests.asserts, "solution": p.reference} for p in taken]
+    rows = [{**row, **({"id": p.id} if named else {})} for row, p in zip(rows, taken, strict=True)]
+    for name, split in (("mine", "train"), ("benchmark", "test")):
+        lines = [json.dumps({**row, "split": split}) for row in rows]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    own, benchmark = (load_problems(str(tmp_path / f"{name}.jsonl")) for name in ("mine", "benchmark"))
+    assert [problem.id for problem in own] == [problem.id for problem in benchmark]
+    for against in (taken, benchmark):
+        assert decontaminate(own, against).kept == []
+    assert decontaminate(own, own).kept == own
 
 
 def test_tests_with_the_same_arguments_and_result_are_caught():
