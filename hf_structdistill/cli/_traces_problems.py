@@ -113,7 +113,7 @@ def make_guard(asked: Sequence[Problem], source: Source, options: Sequence[str])
         return Guard([], {"any benchmark": FOR_STUDY})
     files = _files(options)
     if source.file is not None and source.name in GUARDED:
-        files.setdefault(source.name, source.file)
+        files.setdefault(source.name, [source.file])
     from_hub = source.file is None and source.name in GUARDED
     guarded: list[Problem] = []
     not_checked = {f"any benchmark ({len(study)} of {len(asked)} problems)": FOR_STUDY} if study else {}
@@ -122,7 +122,8 @@ def make_guard(asked: Sequence[Problem], source: Source, options: Sequence[str])
             not_checked[benchmark] = f"no file was given (--decontaminate {benchmark}=FILE)."
             continue
         try:
-            guarded += load_problems(benchmark, split="test", path=files.get(benchmark))
+            for file in files.get(benchmark, [None]):
+                guarded += load_problems(benchmark, split="test", path=file)
         except InputError as error:
             if benchmark in files:
                 raise
@@ -130,13 +131,14 @@ def make_guard(asked: Sequence[Problem], source: Source, options: Sequence[str])
     return Guard(guarded, not_checked, frozenset(problem.id for problem in study))
 
 
-def _files(options: Sequence[str]) -> dict[str, Path]:
+def _files(options: Sequence[str]) -> dict[str, list[Path | None]]:
+    """The files of each benchmark: those of one's own have one name, "jsonl"."""
     from ..problems import BENCHMARKS
 
-    files = {}
+    files: dict[str, list[Path | None]] = {}
     for option in options:
         benchmark, equals, file = option.partition("=")
         if not equals or benchmark not in BENCHMARKS:
             raise InputError(f"Expected --decontaminate NAME=FILE (e.g. humaneval=…) or none, found '{option}'.")
-        files[benchmark] = Path(file)
+        files.setdefault(benchmark, []).append(Path(file))
     return files

@@ -72,6 +72,20 @@ def test_training_problems_are_compared_whatever_test_problems_lie_beside_them(m
     assert "**Not compared with any benchmark (1 of 3 problems)**: problems of a test split" in card
 
 
+def test_every_file_of_benchmarks_is_compared(material, run):
+    own = {"prompt": "Something else.", "solution": "x = 1", "split": "test"}
+    known = {**own, "prompt": TASK, "solution": KNOWN}
+    files = [write(material / f"{name}.jsonl", row) for name, row in (("known", known), ("else", own))]
+    for number, order in enumerate((files, files[::-1])):
+        compared = [f"--decontaminate=jsonl={file}" for file in order]
+        common = ["--teacher", f"recorded:{material / 'replies.jsonl'}", "--workers", "1", *compared]
+        code, said, err = run(
+            "traces", "--problems", material / "train.jsonl", *common, "--out", material / str(number)
+        )
+        assert code == 0, err
+        assert "1 problems or traces removed; compared with jsonl (test) 2" in said
+
+
 def test_one_problem_is_one_and_a_file_of_ones_own_gives_its_name(material, run):
     own = {"prompt": "Add two numbers with add.", "tests": ["assert add(1, 2) == 3"], "solution": ADD}
     write(material / "sums.v2.jsonl", own)
