@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,8 +148,17 @@ def _collect(
         collected = collect_traces(problems, teachers, run.out, workers=run.workers, progress=progress)
     if not collected.traces:
         raise InputError(
-            f"Expected at least one reply to the {len(problems)} problems of '{source.name}', found none; "
-            f"does the teacher ({', '.join(specs)}) answer these problems (ids such as '{problems[0].id}')? "
-            + " ".join(left_out(teachers))
+            f"Expected at least one reply to {some(len(problems), 'problem')} of '{source.name}', found none"
+            + " ".join([_why(collected, specs), *left_out(teachers)])
         )
     return collected
+
+
+def _why(collected: TraceSet, specs: Sequence[str]) -> str:
+    """Why there is no reply: what was said instead, the most frequent first, or that nothing was asked."""
+    if not collected.refused:
+        first = next(iter(collected.problems))
+        return f"; does the teacher ({', '.join(specs)}) answer these problems (ids such as '{first}')?"
+    said = Counter(reason for _, reason in collected.refused).most_common(3)
+    reasons = "; ".join(f"{reason} ({some(count, 'request')})" for reason, count in said)
+    return f": {reasons}. Mend what is said there and run the same command again."

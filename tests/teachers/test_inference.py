@@ -533,6 +533,15 @@ def test_the_command_asks_an_endpoint(processes, server, tmp_path):
     assert len(events(log, "arrived")) == 4
 
 
+def test_why_there_is_no_reply_at_all_is_told(server, tmp_path):
+    url, _ = server(faults="always")
+    done = command(url, tmp_path / "o")
+    assert done.returncode == 2
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "found none: 400" in line and "not this prompt" in line and "(4 requests)" in line
+    assert "ids such as" not in line  # they are not the matter
+
+
 def test_where_a_server_keeps_its_model_is_in_no_file(processes, server, tmp_path):
     url, log = server()
     out, path = tmp_path / "o", "/srv/somebody/models/Big-70B"
