@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import InputError
 from ..problems.rows import optional
 from .base import Request
+from .message import read_message
 
 SEPARATOR = "#"
 
@@ -57,11 +58,16 @@ def as_recorded(row: Mapping[str, Any], where: str) -> dict[str, Any] | None:
         )
     response = optional(row, "response", dict, where) or {}
     body = optional(response, "body", dict, f"'response' of {where}") or {}
-    choices = body.get("choices") or []
+    choices = optional(body, "choices", list, f"'body' of {where}") or []
     if row.get("error") or response.get("status_code", 200) != 200 or not choices:
         return None
-    message = choices[0].get("message") or {}
-    text, thoughts = message.get("content") or "", message.get("reasoning_content") or message.get("reasoning")
+    choice = choices[0] if isinstance(choices[0], Mapping) else {}
+    try:
+        text, thoughts = read_message(choice.get("message"))
+    except ValueError as error:
+        raise InputError(
+            f"Expected a message with text in {where}, found another form: {error}; convert it."
+        ) from None
     if not (text.strip() or (thoughts or "").strip()):
         return None
     field = "plan" if parts[1] == "backward" else "response"
@@ -69,7 +75,7 @@ def as_recorded(row: Mapping[str, Any], where: str) -> dict[str, Any] | None:
         "problem_id": parts[0],
         field: text,
         "reasoning_content": thoughts,
-        "finish_reason": choices[0].get("finish_reason"),
+        "finish_reason": choice.get("finish_reason"),
         "usage": body.get("usage") or {},
         "sampling": {"sample": int(parts[2])},
         "model": optional(body, "model", str, f"'body' of {where}"),

@@ -21,6 +21,7 @@ from ..sandbox.verify import available_cores
 from .asking import AskingProcess, AskingThread
 from .base import Answer, Reply, Request
 from .limits import AdaptiveLimit, Budget
+from .message import read_message
 from .recipes import RecipeBook
 from .trace import Trace
 
@@ -238,11 +239,11 @@ class InferenceTeacher:
                 return Reply("", error=f"not asked: the budget is used up ({self.budget.tokens} tokens spent)")
             overloaded, retry_after = False, None
             try:
-                reply, says_something = await self._call(client, request)
+                reply, fault = await self._call(client, request)
                 self._spend(request, reply)  # in any case
-                if not says_something:
-                    raise ValueError("a reply without content")
-                return reply
+                if fault is None:
+                    return reply
+                trouble = _Trouble(fault, again=True)
             except Exception as error:
                 trouble = _trouble(error, prepared=client.prepared)
                 overloaded, retry_after = trouble.overloaded, trouble.retry_after
@@ -270,8 +271,8 @@ class InferenceTeacher:
             return retry_after + random.uniform(0, 0.1 * self.backoff)
         return min(LONGEST_WAIT, self.backoff * 2**attempt) * random.uniform(0.5, 1.0)
 
-    async def _call(self, client: AsyncInferenceClient, request: Request) -> tuple[Reply, bool]:
-        """What came back, and whether it is a reply: not a blank one, unless those are kept."""
+    async def _call(self, client: AsyncInferenceClient, request: Request) -> tuple[Reply, str | None]:
+        """What came back, and why it is no reply: a blank one is none, unless those are kept."""
         sampling = dict(request.sampling)
         output = await client.chat_completion(
             [dict(message) for message in request.messages],
@@ -279,15 +280,39 @@ class InferenceTeacher:
             **({"extra_body": {"model": self.model}} if self.base_url else {}),
             **sampling,
         )
-        usage = output.usage
-        counts = (usage.prompt_tokens, usage.completion_tokens) if usage else (None, None)
-        if not output.choices:
-            return Reply("", None, *counts), False
-        message = output.choices[0].message
-        text, thoughts = message.content or "", _thoughts(message)
-        kept = self.keep_empty and message.content is not None
-        reply = Reply(text, thoughts, *counts, output.choices[0].finish_reason)
-        return reply, kept or bool(text.strip() or (thoughts or "").strip())
+        return _read(output, self.keep_empty)
+
+
+def _read(output: Any, keep_empty: bool) -> tuple[Reply, str | None]:
+    usage = output.usage
+    counts = (_count(usage.prompt_tokens), _count(usage.completion_tokens)) if usage else (None, None)
+    if not output.choices:
+        if complaint := output.get("error"):
+            raise _Complaint(complaint)
+        return Reply("", None, *counts), "a reply without content"
+    message = output.choices[0].message
+    try:
+        text, thoughts = read_message(message)
+    except ValueError as error:  # it is paid for
+        return Reply("", None, *counts), f"a reply in another form: {error}"
+    kept = keep_empty and message is not None and message.content is not None
+    says_something = kept or text.strip() or (thoughts or "").strip()
+    reply = Reply(text, thoughts, *counts, output.choices[0].finish_reason)
+    return reply, None if says_something else "a reply without content"
+
+
+class _Complaint(Exception):
+    """An error in the body of an answer with status 200: a router's, where a provider behind it failed."""
+
+    def __init__(self, said: Any) -> None:
+        code = said.get("code") if isinstance(said, dict) else None
+        self.status = code if isinstance(code, int) else None
+        text = said.get("message", said) if isinstance(said, dict) else said
+        super().__init__(f"{self.status}: {text}" if self.status else text)
+
+
+def _count(tokens: Any) -> int | None:
+    return tokens if isinstance(tokens, int) else None
 
 
 def check_address(url: str, option: str) -> None:
@@ -296,11 +321,6 @@ def check_address(url: str, option: str) -> None:
         raise InputError(
             f"Expected {option} to begin with http:// or https://, e.g. http://localhost:8000/v1; found '{url}'."
         )
-
-
-def _thoughts(message: Any) -> str | None:
-    """The reasoning that some servers send beside the content, under either name."""
-    return message.get("reasoning_content") or message.get("reasoning")
 
 
 async def _until(stop: threading.Event) -> None:
@@ -316,6 +336,9 @@ def _trouble(error: Exception, *, prepared: bool) -> _Trouble:
     """
     from huggingface_hub.errors import HTTPError
 
+    if isinstance(error, _Complaint):
+        said = " ".join(str(error).split())[:LONGEST_REASON]
+        return _Trouble(said, error.status in (None, *PASSING), error.status in OVERLOADED)
     response = getattr(error, "response", None)
     if response is not None:
         return _bad_status(response.status_code, response.headers.get("Retry-After"), str(error))

@@ -83,6 +83,8 @@ class Server:
             return await send(writer, 200, {"id": "x", "created": 0, "model": "m", "choices": [], "usage": None})
         if fault == "blank":
             return await send(writer, 200, self.completion(body, content=" \n"))
+        if fault == "router":
+            return await send(writer, 200, {"error": {"code": 429, "message": "provider is full"}})
         if fault == "malformed":
             return await send_raw(writer, 200, b'{"choices": [{"mess')
         if fault == "other":
@@ -100,8 +102,7 @@ class Server:
         if "Solution:" in prompt and "plan" in answer:
             answer = {"content": answer["plan"], "finish_reason": answer.get("plan_finish_reason", "stop")}
         message = {"role": "assistant", "content": answer["content"] if content is None else content}
-        if "reasoning_content" in answer:
-            message["reasoning_content"] = answer["reasoning_content"]
+        message |= {name: answer[name] for name in ("reasoning_content", "reasoning") if name in answer}
         usage = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
         choice = {"index": 0, "message": message, "finish_reason": answer.get("finish_reason", "stop")}
         return {

@@ -140,7 +140,7 @@ def test_replies_are_asked_for_judged_and_counted(processes, server, tmp_path):
 
 
 def test_passing_faults_are_met_with_another_try(processes, server, tmp_path):
-    faults = "429,500,disconnect,malformed,empty,blank,429-date,other"
+    faults = "429,500,disconnect,malformed,empty,blank,429-date,other,router"
     url, log = server(faults=faults)
     collected, _ = run(processes, url, tmp_path / "o", 24)
     assert len(collected.traces) == 24 and not collected.refused
@@ -309,6 +309,33 @@ def test_thoughts_refusals_and_truncated_replies(processes, server, tmp_path):
     assert (found[second.id].extraction, found[second.id].finish_reason) == ("unclosed_fence", "length")
     assert found[third.id].reasoning == "Let me see."
     assert found[fourth.id].extraction == "no_code"
+
+
+def test_content_and_thoughts_in_parts(processes, server, tmp_path):
+    first, second, third, fourth = problems(4)
+    code = format_completion("So:", first.reference)
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "I think."}]}
+    summary = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "In short."}]}
+    url, log = server(
+        {
+            first.entry_point: {"content": [thinking, {"type": "text", "text": code}]},
+            second.entry_point: {"content": [summary, {"type": "text", "text": code[:3]}, {"text": code[3:]}]},
+            third.entry_point: {"content": code, "reasoning": {"content": "Hm."}},
+            fourth.entry_point: {"content": 7},
+        }
+    )
+    collected, tokens = run(processes, url, tmp_path / "o", 4, retries=1)
+    assert [trace.reasoning for trace in collected.traces] == ["I think.\n\nSo:", "In short.\n\nSo:", "Hm.\n\nSo:"]
+    assert all(trace.code == first.reference for trace in collected.traces)
+    [(request, reason)] = collected.refused
+    assert request.problem_id == fourth.id and reason.startswith("a reply in another form: text was expected")
+    assert tokens == 150 * len(events(log, "sent")) == 150 * 5  # what cannot be read is paid for, too
+
+
+def test_an_error_in_the_body_of_an_answer_is_told(processes, server, tmp_path):
+    url, log = server(faults="router")
+    collected, tokens = run(processes, url, tmp_path / "o", 2, retries=0)
+    assert {reason for _, reason in collected.refused} == {"429: provider is full"} and tokens == 0
 
 
 def test_backward_replies_that_are_no_plan_are_no_examples(processes, server, tmp_path):

@@ -148,6 +148,18 @@ def test_rows_of_a_batch_are_of_the_model_they_name_and_failed_ones_are_told(tmp
     assert [request.teacher for request, _ in replies(RecordedTeacher(plain), problems)] == ["recorded: plain.jsonl"]
 
 
+def test_rows_of_a_batch_whose_content_is_in_parts(tmp_path):
+    problems = load_problems("seed", limit=2)
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "x = 1"}]
+    path = write(tmp_path / "r.jsonl", [batch_row(problem, parts) for problem in problems])
+    found = replies(RecordedTeacher(path), problems)
+    assert [(reply.text, reply.reasoning_content) for _, reply in found] == [("x = 1", "Hm.")] * 2
+    for content in (7, [7], {"type": "text", "text": 7}):
+        write(path, [batch_row(problems[0], "x"), batch_row(problems[1], content)])
+        with pytest.raises(InputError, match="row 2, found another form: text was expected, int"):
+            RecordedTeacher(path)
+
+
 def test_a_request_file_is_of_one_model(tmp_path):
     problems = load_problems("seed", limit=2)
     requests = [r for name in ("a/x", "b/y") for p in problems for r in InferenceTeacher(name).requests(p)]
