@@ -380,5 +380,7 @@ def _seconds(retry_after: str | None) -> float | None:
             when = parsedate_to_datetime(retry_after)
         except ValueError:
             return None
+        if when.tzinfo is None:  # "-0000", or no zone at all: HTTP's dates are in UTC
+            when = when.replace(tzinfo=datetime.timezone.utc)
         seconds = (when - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
     return min(max(seconds, 0.0), LONGEST_WAIT)

@@ -708,5 +708,7 @@ def test_repairs_of_stored_replies_are_estimated_and_asked_for(processes, server
 
 def test_retry_after_in_both_forms():
     assert _seconds("3") == 3.0 and _seconds(None) is None and _seconds("soon") is None
-    assert _seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+    for zone in (" GMT", " -0000", " +0200", ""):
+        assert _seconds(f"Wed, 21 Oct 2015 07:28:00{zone}") == 0.0
+        assert _seconds(f"Wed, 21 Oct 2122 07:28:00{zone}") == 120.0
     assert _seconds("999999") == 120.0
