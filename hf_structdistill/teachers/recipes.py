@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..files import encodable
 from ..problems import Problem
 from ..resources import shipped_folder
 from ..sandbox.judge import TEXT
@@ -93,7 +94,8 @@ class RecipeBook:
         }
         if self.top_p is not None:
             sampling["top_p"] = self.top_p
-        messages = ({"role": "user", "content": prompt},)
+        # a reply cut inside an emoji, shown for its repair, need not be text that can be sent
+        messages = ({"role": "user", "content": encodable(prompt)},)
         return Request(problem.id, self.teacher, recipe, messages, self.revision, sampling, sample)
 
 

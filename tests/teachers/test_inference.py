@@ -389,6 +389,16 @@ def test_a_failing_attempt_is_sent_back_with_its_test(processes, server, tmp_pat
     assert again.resumed == 3 and len(events(log, "arrived")) == 3
 
 
+def test_an_attempt_cut_inside_an_emoji_is_sent_back(processes, server, tmp_path):
+    [problem] = problems(1)
+    cut = "```python\nx = '\ud83d'\n```\n"
+    url, log = server({problem.entry_point: {"content": cut}})
+    collected, tokens = run(processes, url, tmp_path / "o", 1, tests=True, recipes=("forward", "repair"))
+    assert [(trace.recipe, trace.passed) for trace in collected.traces] == [("forward", False), ("repair", False)]
+    assert "x = '\\ud83d'" in collected.traces[1].messages[0]["content"]
+    assert len(events(log, "sent")) == 2 and tokens == 300
+
+
 def test_the_bound_follows_what_the_endpoint_can_take(processes, server, tmp_path):
     url, log = server(capacity=6, latency=0.02)
     collected, _ = run(processes, url, tmp_path / "o", 120, concurrency=40, retries=30)
