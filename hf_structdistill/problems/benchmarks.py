@@ -174,7 +174,7 @@ def rows_of_user(source: RowSet, name: str = "jsonl") -> Iterator[Problem]:
     seen: dict[str, str] = {}
     for index, row in enumerate(source.rows):
         where = source.where(index)
-        label = str(row.get("id", f"{name}/{index}"))
+        label = f"{name}/{index}" if row.get("id") is None else str(row["id"])  # a table has the column in every row
         if label in seen:
             raise InputError(f"Expected unique ids, found '{label}' in {where} and in {seen[label]}; rename one.")
         seen[label] = where

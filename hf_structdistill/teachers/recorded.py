@@ -72,14 +72,14 @@ class RecordedTeacher:
         for index, row in enumerate(source.rows):
             where = source.where(index)
             model = None
-            if "custom_id" in row:
+            if row.get("custom_id") is not None:
                 reply = as_recorded(row, where)
                 self.failed += reply is None
                 if reply is None:
                     continue
                 row, model = reply, reply["model"]
             _check(row, where)
-            field = "problem_id" if "problem_id" in row else "task_id"
+            field = "task_id" if row.get("problem_id") is None else "problem_id"
             name = str(require(row, field, (str, int), where))
             of_problem = self._rows.setdefault(name, [])
             if model and label is None:

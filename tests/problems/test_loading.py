@@ -134,6 +134,17 @@ def test_a_file_of_the_user_as_json_lines_and_as_parquet(tmp_path):
     assert lines[0].entry_point == "f" and lines[0].tests == AssertTests(("assert f(1) == 2",))
 
 
+def test_rows_of_a_table_in_which_some_have_no_id(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = [{"id": "a", "prompt": "x"}, {"prompt": "y"}, {"id": 0, "prompt": "z"}, {"prompt": "z"}]
+    table = [{"id": None, **row, **({"id": str(row["id"])} if "id" in row else {})} for row in rows]
+    parquet.write_table(pyarrow.Table.from_pylist(table), tmp_path / "mine.parquet")
+    for path in (write(tmp_path / "mine.jsonl", rows), tmp_path / "mine.parquet"):
+        assert [problem.id for problem in load_problems(str(path))] == ["a", "jsonl/1", "0", "jsonl/3"]
+
+
 def test_limit_and_split(tmp_path):
     rows = [{"prompt": str(n), "split": "train" if n % 2 else "test"} for n in range(6)]
     path = write(tmp_path / "mine.jsonl", rows)

@@ -160,6 +160,15 @@ def test_rows_of_a_batch_whose_content_is_in_parts(tmp_path):
             RecordedTeacher(path)
 
 
+def test_rows_of_a_table_have_columns_of_each_other(tmp_path):
+    problems = load_problems("seed", limit=3)
+    rows = [batch_row(problems[0], "x = 0"), {"task_id": problems[1].id, "response": "x = 1"}]
+    rows.append({"problem_id": problems[2].id, "response": "x = 2"})
+    columns = dict.fromkeys(name for row in rows for name in row)
+    path = write(tmp_path / "r.jsonl", [{**columns, **row} for row in rows])
+    assert [reply.text for _, reply in replies(RecordedTeacher(path), problems)] == ["x = 0", "x = 1", "x = 2"]
+
+
 def test_a_request_file_is_of_one_model(tmp_path):
     problems = load_problems("seed", limit=2)
     requests = [r for name in ("a/x", "b/y") for p in problems for r in InferenceTeacher(name).requests(p)]
