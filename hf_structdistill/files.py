@@ -23,9 +23,12 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def unpacked_text(data: bytes, path: Path) -> str:
-    """What the bytes of the file at `path` say in UTF-8, unpacked where its name ends in .gz; ValueError: damaged."""
+    """What the bytes of the file at `path` say in UTF-8, unpacked where its name ends in .gz; ValueError: damaged.
+
+    A byte order mark, which Windows' tools write, is left out.
+    """
     try:
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(str(error)) from error
 

@@ -178,14 +178,14 @@ def rows_of_user(source: RowSet, name: str = "jsonl") -> Iterator[Problem]:
         if label in seen:
             raise InputError(f"Expected unique ids, found '{label}' in {where} and in {seen[label]}; rename one.")
         seen[label] = where
-        reference = optional(row, "solution", str, where) or optional(row, "reference", str, where)
+        reference = _unix(optional(row, "solution", str, where) or optional(row, "reference", str, where))
         tests = _user_tests(row, where)
         entry_point = optional(row, "entry_point", str, where)
         if entry_point is None and reference and isinstance(tests, AssertTests):
             entry_point = called_function(reference, tests.asserts)
         yield Problem(
             id=label,
-            prompt=require(row, "prompt", str, where),
+            prompt=_unix(require(row, "prompt", str, where)),
             tests=tests,
             entry_point=entry_point,
             reference=reference,
@@ -193,6 +193,11 @@ def rows_of_user(source: RowSet, name: str = "jsonl") -> Iterator[Problem]:
             split=split_name(str(row.get("split") or row.get("_split") or "")),
             metadata={key: value for key, value in row.items() if key not in known},
         )
+
+
+def _unix(text: Any) -> Any:
+    """A text of the user, or None, without Windows' line ends: a student would learn to write them."""
+    return text and text.replace("\r\n", "\n")
 
 
 def _user_tests(row: Row, where: str) -> Tests | None:
@@ -205,8 +210,8 @@ def _user_tests(row: Row, where: str) -> Tests | None:
                 f"Expected field 'tests' in {where} to be a list of asserts or a program that defines "
                 "check(candidate), found text without it; put each assert in a list."
             )
-        return CheckTests(tests)
-    return AssertTests(_strings(row, "tests", where), optional(row, "setup", str, where) or "")
+        return CheckTests(_unix(tests))
+    return AssertTests(_strings(row, "tests", where), _unix(optional(row, "setup", str, where) or ""))
 
 
 def _strings(row: Row, field: str, where: str) -> tuple[str, ...]:

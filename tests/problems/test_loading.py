@@ -5,6 +5,7 @@ import gzip
 import inspect
 import json
 import textwrap
+from dataclasses import replace
 
 import pytest
 
@@ -143,6 +144,28 @@ def test_rows_of_a_table_in_which_some_have_no_id(tmp_path):
     parquet.write_table(pyarrow.Table.from_pylist(table), tmp_path / "mine.parquet")
     for path in (write(tmp_path / "mine.jsonl", rows), tmp_path / "mine.parquet"):
         assert [problem.id for problem in load_problems(str(path))] == ["a", "jsonl/1", "0", "jsonl/3"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_of_the_user_that_was_written_on_windows(tmp_path, packed):
+    rows = [
+        {
+            "prompt": "Add one.\n\nTo n.",
+            "tests": ["assert f(1) == A"],
+            "setup": "A = 2\nB = 3",
+            "solution": "def f(n):\n    return n  + 1  \n",
+        },
+        {"prompt": "Add.", "tests": "def check(candidate):\n    assert candidate(1) == 2\n", "reference": "x = 1\n"},
+    ]
+    lines = "".join(json.dumps(row).replace("\\n", "\\r\\n") + "\r\n" for row in rows)
+    data = b"\xef\xbb\xbf" + lines.encode()
+    theirs = tmp_path / ("theirs.jsonl.gz" if packed else "theirs.jsonl")
+    theirs.write_bytes(gzip.compress(data) if packed else data)
+    found, expected = load_problems(str(theirs)), load_problems(str(write(tmp_path / "mine.jsonl", rows)))
+    assert "\r" not in repr(found) and "n  + 1  \\n" in repr(found)
+    assert [replace(problem, metadata={}) for problem in found] == [
+        replace(problem, metadata={}) for problem in expected
+    ]
 
 
 def test_limit_and_split(tmp_path):
