@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,10 @@ def write_trace_dataset(
         the path of the card, README.md.
 
     Raises:
-        InputError: `out` has a README.md that is not the card of such a data set.
+        InputError: `out` has a README.md that is not the card of such a data set, or cannot be written to.
     """
     out = Path(out)
     check_data_folder(out)
-    out.mkdir(parents=True, exist_ok=True)
     rows = {
         "sft": [_sft_row(example) for example in examples],
         "pairs": [_pair_row(example) for example in examples if example.rejected is not None],
@@ -67,14 +67,27 @@ def write_trace_dataset(
     }
     removals = decontamination.removals if decontamination else []
     clean = redactor(content=True)
-    files = {name: _write_config(out, name, clean(table)) for name, table in rows.items()}
-    _write_removals(out / REMOVALS_FILE, clean([vars(removal) for removal in removals]))
-    draw_lengths(out / LENGTHS_FILE, examples)
-    facts = Facts(collected, examples, files, title, command, decontamination, not_checked or {}, licence)
-    replace_text(out / "README.md", redact(render_card(facts)))
-    for name, parts in files.items():
-        _drop_others(out / name, {part.file for part in parts.values()})
+    with _writing_to(out):
+        out.mkdir(parents=True, exist_ok=True)
+        files = {name: _write_config(out, name, clean(table)) for name, table in rows.items()}
+        _write_removals(out / REMOVALS_FILE, clean([vars(removal) for removal in removals]))
+        draw_lengths(out / LENGTHS_FILE, examples)
+        facts = Facts(collected, examples, files, title, command, decontamination, not_checked or {}, licence)
+        replace_text(out / "README.md", redact(render_card(facts)))
+        for name, parts in files.items():
+            _drop_others(out / name, {part.file for part in parts.values()})
     return out / "README.md"
+
+
+@contextlib.contextmanager
+def _writing_to(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"Expected to write the data set to '{out}', found: {error}; make room there and run the same command "
+            "again: the replies are in the journal."
+        ) from error
 
 
 def check_data_folder(out: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -79,15 +80,25 @@ class Journal:
         self._file.seek(0, os.SEEK_END)
 
     def append(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Write records and return once they are on disk: one fsync, however many they are."""
+        """Write records and return once they are on disk: one fsync, however many they are.
+
+        Raises:
+            InputError: they cannot be written, on a full disk say. What was written before stays.
+        """
         records = [dict(record) for record in records]
         if not records:
             return
         lines = b"".join(json.dumps(record, ensure_ascii=True).encode() + b"\n" for record in records)
         with self._writing:
-            self._file.write(lines)
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            try:
+                self._file.write(lines)
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise InputError(
+                    f"Expected to write to '{self.path}', found: {error.strerror}; make room there and run the same "
+                    "command again: what was written before is not asked for again."
+                ) from error
             for record in records:
                 self._records.setdefault(record["kind"], {})[record["key"]] = record
 
@@ -103,7 +114,8 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # tries to write what could not be written, and closes all the same
+            self._file.close()
 
 
 def merge_journals(out: Path, others: Iterable[Path]) -> int:

@@ -328,3 +328,17 @@ def test_a_lone_surrogate_is_written_as_its_escape(tmp_path):
     card.read_text(encoding="utf-8")
     assert load(tmp_path, "sft", cache=tmp_path / "cache")["completion"][0].startswith(r"Think \ud83d")
     assert r"ValueError: \ud800" in load(tmp_path, "traces", cache=tmp_path / "cache")["reason"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path):
+    write_splits(tmp_path, "train")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    (tmp_path / "pairs").write_text("mine")
+    problem = replace(load_problems("seed", limit=1)[0], split="train")
+    good = Trace(problem.id, "t", "Think.", problem.reference, verdict=Verdict("passed"))
+    traces = [good, replace(good, code="x = 1", verdict=Verdict("failed"))]
+    collected = TraceSet(traces, {problem.id: problem})
+    with pytest.raises(InputError, match="write the data set to .*pairs.*in the journal"):
+        write_trace_dataset(tmp_path, collected, select_examples(traces, collected.problems))
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert load(tmp_path, "sft", cache=tmp_path / "cache")["problem_id"] == ["train"]

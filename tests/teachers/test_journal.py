@@ -80,3 +80,29 @@ def test_what_append_returned_from_survives_a_kill(tmp_path):
     assert done.returncode == -9
     with Journal(path) as journal:
         assert [r["key"] for r in journal.all("reply")] == ["0", "1", "2", "3", "4"]
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path):
+    program = textwrap.dedent(
+        """
+        import resource, signal, sys
+        from hf_structdistill.cli import main
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop()),) * 2)
+        main()
+        """
+    )
+    arguments = ["traces", "--problems", "seed", "--limit", "40", "--teacher", "scripted", "--workers", "1"]
+    command = [sys.executable, "-c", program, *arguments, "--out", str(tmp_path)]
+    environment = {**os.environ, "HF_ALLOW_CODE_EVAL": "1"}
+    done = subprocess.run([*command, "40000"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: ") and "journal.jsonl" in last and "make room" in last
+    path = tmp_path / "journal.jsonl"
+    assert path.stat().st_size == 40_000
+    held = sum(b'"kind": "reply"' in line for line in path.read_bytes().split(b"\n")[:-1])
+    assert held > 10
+    done = subprocess.run([*command, "-1"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and f"{held} replies were already in the journal" in done.stdout, done.stderr
+    assert "40 training examples" in done.stdout
