@@ -22,7 +22,7 @@ from .cards import split_card
 from .dataset_card import LENGTHS_FILE, REMOVALS_FILE, Facts, Part, draw_lengths, render_card
 
 CONFIGS = ("sft", "pairs", "traces")
-_OWN_FILE = re.compile(r"(train|validation)(-[0-9a-f]{12}\.parquet|\.partial)")
+OWN_FILE = re.compile(r"(train|validation)(-[0-9a-f]{12}\.parquet|\.partial)")
 
 
 def write_trace_dataset(
@@ -107,7 +107,7 @@ def _is_our_card(card: Path) -> bool:
         ours = "hf-structdistill" in (data.get("tags") or ())
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
         return False
-    return ours and all(file.parent.name in CONFIGS and _OWN_FILE.fullmatch(file.name) for file in files)
+    return ours and all(file.parent.name in CONFIGS and OWN_FILE.fullmatch(file.name) for file in files)
 
 
 def _drop_others(folder: Path, named: set[str]) -> None:
@@ -115,7 +115,7 @@ def _drop_others(folder: Path, named: set[str]) -> None:
     if not folder.is_dir():
         return
     for path in folder.iterdir():
-        if _OWN_FILE.fullmatch(path.name) and path.name not in named:
+        if OWN_FILE.fullmatch(path.name) and path.name not in named:
             path.unlink()
     if not any(folder.iterdir()):
         folder.rmdir()

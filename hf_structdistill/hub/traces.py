@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from pathlib import Path
 
 from huggingface_hub import HfApi
@@ -10,7 +9,7 @@ from huggingface_hub import HfApi
 from ..errors import InputError
 from .cards import split_card
 from .commit import CARD, Content, Publication, Repository, publish_files
-from .datasets import CONFIGS, LENGTHS_FILE, REMOVALS_FILE
+from .datasets import CONFIGS, LENGTHS_FILE, OWN_FILE, REMOVALS_FILE
 
 _PLACEHOLDER = "path/or/hub-id/of/this/dataset"
 
@@ -68,8 +67,8 @@ def _read_card(folder: Path) -> str:
 
 
 def _is_ours(path: str) -> bool:
-    ours = [f"{config}/*.parquet" for config in CONFIGS]
-    return any(fnmatch.fnmatchcase(path, pattern) for pattern in (*ours, LENGTHS_FILE, REMOVALS_FILE))
+    folder, _, name = path.rpartition("/")
+    return (folder in CONFIGS and OWN_FILE.fullmatch(name) is not None) or path in (LENGTHS_FILE, REMOVALS_FILE)
 
 
 def _left_out(folder: Path, files: dict[str, Content]) -> dict[str, str]:

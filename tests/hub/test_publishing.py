@@ -18,6 +18,7 @@ from ..training.test_model_card import evaluation
 from .conftest import OTHER, READ, WRITE
 
 COMMIT = r"/commit/main$"
+OLD = "sft/train-0123456789ab.parquet"  # as an earlier publishing named it
 
 
 def one_line(done, *words):
@@ -155,14 +156,14 @@ def test_a_failure_that_lasts_is_said_in_one_line(hub, student):
 def test_a_moved_head_is_read_again(hub, traces):
     good(hub.publish("traces", traces, "--repo", "me/moving"))
     mine = "# My traces\n\nMy own words.\n"
-    race = {"kind": "dataset", "id": "me/moving", "files": {"README.md": mine, "sft/old.parquet": "x"}}
+    race = {"kind": "dataset", "id": "me/moving", "files": {"README.md": mine, OLD: "x"}}
     hub.commit(**race)  # the card must be written again; meanwhile it moves once more
     race["files"] = {"README.md": mine + "More of them.\n", "notes.txt": "keep"}
     hub.fail("POST", "/me/moving/commit/main", "race", commit=race)
     said = good(hub.publish("traces", traces, "--repo", "me/moving"))
     stored = hub.repo("dataset", "me/moving")
     assert stored["commits"][-2:] == ["by hand", "Publish traces traces"]
-    assert "delete     sft/old.parquet" in said and "sft/old.parquet" not in stored["files"]
+    assert f"delete     {OLD}" in said and OLD not in stored["files"]
     assert "notes.txt" in stored["files"]
     card = hub.read("dataset", "me/moving", "README.md")
     assert "My own words.\nMore of them." in card
@@ -242,6 +243,15 @@ def test_traces_folder(hub, traces, tmp_path):
     assert stored["private"] and not [path for path in stored["files"] if "journal" in path]
     assert 'load_dataset("me/traces", "sft", split="train")' in hub.read("dataset", "me/traces", "README.md")
     one_line(hub.publish("traces", tmp_path, "--repo", "me/x"), "README.md")
+
+
+def test_parquet_files_of_others_stay(hub, traces):
+    good(hub.publish("traces", traces, "--repo", "me/shared"))
+    theirs = ("sft/mine.parquet", "pairs/more/train-0123456789ab.parquet", "data/train-0123456789ab.parquet")
+    hub.commit("dataset", "me/shared", {name: "mine" for name in (*theirs, OLD)})
+    said = good(hub.publish("traces", traces, "--repo", "me/shared"))
+    assert [line.split()[1] for line in said.splitlines() if line.startswith("  delete")] == [OLD]
+    assert set(theirs) < set(hub.repo("dataset", "me/shared")["files"])
 
 
 def test_results_go_into_the_card_and_beside_it(hub, student, tmp_path):
