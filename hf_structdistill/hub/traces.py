@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
 from huggingface_hub import HfApi
 
 from ..errors import InputError
@@ -52,9 +53,12 @@ def publish_traces(
 
 
 def data_files(card: str) -> list[str]:
-    """The files that a data set card's metadata name, in order."""
-    configs = split_card(card)[0].get("configs") or []
-    return [entry["path"] for config in configs for entry in config["data_files"]]
+    """The files that a data set card's metadata name, in order; none where they are not told as ours are."""
+    try:
+        configs = split_card(card)[0].get("configs") or []
+        return [str(entry["path"]) for config in configs for entry in config["data_files"]]
+    except (KeyError, TypeError, yaml.YAMLError):
+        return []
 
 
 def _read_card(folder: Path) -> str:
@@ -62,7 +66,10 @@ def _read_card(folder: Path) -> str:
         raise InputError(f"Expected a folder of `structdistill traces`, with {CARD}; found none in '{folder}'.")
     card = (folder / CARD).read_text(encoding="utf-8")
     if not data_files(card):
-        raise InputError(f"The card of '{folder}' names no data files; expected a folder of `structdistill traces`.")
+        raise InputError(
+            f"Expected a folder of `structdistill traces`, found '{folder}', whose {CARD} does not name data files in "
+            "the form of one; write the data set again."
+        )
     return card
 
 

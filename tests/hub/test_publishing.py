@@ -245,6 +245,21 @@ def test_traces_folder(hub, traces, tmp_path):
     one_line(hub.publish("traces", tmp_path, "--repo", "me/x"), "README.md")
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "license: mit",
+        "a: [",
+        "configs: all",
+        "configs: [{config_name: a}]",
+        "configs: [{data_files: 'data/*.parquet'}]",
+    ],
+)
+def test_a_folder_of_another_data_set_is_refused(hub, tmp_path, metadata):
+    (tmp_path / "README.md").write_text(f"---\n{metadata}\n---\n# Mine\n")
+    one_line(hub.publish("traces", tmp_path, "--repo", "me/x"), "structdistill traces", "README.md")
+
+
 def test_parquet_files_of_others_stay(hub, traces):
     good(hub.publish("traces", traces, "--repo", "me/shared"))
     theirs = ("sft/mine.parquet", "pairs/more/train-0123456789ab.parquet", "data/train-0123456789ab.parquet")
