@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -19,4 +20,16 @@ def render_template(name: str, **context: Any) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # Markdown, not HTML
     )
+    environment.filters |= {"cell": _cell, "code": _code}
     return environment.get_template(name).render(**context)
+
+
+def _cell(text: Any) -> str:
+    """Text as a cell of a table shows it: one line, and none of its characters read as Markdown or HTML."""
+    return re.sub(r"([\\`*\[\]<>|])", r"\\\1", " ".join(str(text).split()))
+
+
+def _code(text: Any) -> str:
+    """Text as code in a cell of a table: a bar ends the cell there, too."""
+    line = " ".join(str(text).split()).replace("|", "\\|").replace("`", "'")
+    return f"`{line}`" if line else "–"

@@ -184,8 +184,8 @@ def _prompts(traces: Iterable[Trace]) -> list[dict[str, Any]]:
 
 
 def _shortened(removal: Any) -> dict[str, Any]:
-    def cell(text: str) -> str:
-        line = " ".join(text.split()).replace("|", "\\|").replace("`", "'")
+    def short(text: str) -> str:
+        line = " ".join(text.split())
         return line if len(line) <= 120 else line[:119] + "…"
 
-    return {**vars(removal), "text": cell(removal.text), "matched_text": cell(removal.matched_text)}
+    return {**vars(removal), "text": short(removal.text), "matched_text": short(removal.matched_text)}

@@ -282,6 +282,27 @@ def test_the_card_of_problems_without_split_and_licence(tmp_path):
     assert not re.search("none split|licence unknown|under unknown", card)
 
 
+def test_a_table_of_the_card_holds_any_text(tmp_path):
+    problem = replace(load_problems("seed", limit=1)[0], split="train", id="set|<b>/1")
+    other = "Strip <i>tags</i>\nof `a|b` *once*."
+    trace = Trace(
+        problem.id, "me|<b>*you*", "Think.", problem.reference, "v|1", {"note": "a|b"}, verdict=Verdict("passed")
+    )
+    copied = [replace(problem, id=f"x|{number}", prompt=other, metadata={}) for number in range(2)]
+    clean = decontaminate([copied[0]], [replace(copied[1], source="a|b")])
+    collected = TraceSet([trace], {problem.id: problem})
+    card = write_trace_dataset(
+        tmp_path, collected, select_examples([trace], collected.problems), decontamination=clean
+    )
+    tables = [block.splitlines() for block in re.split(r"\n(?!\|)", card.read_text()) if "\n|---" in block]
+    for header, _, *rows in ([line for line in table if line.startswith("|")] for table in tables):
+        for row in rows:
+            assert len(re.findall(r"(?<!\\)\|", row)) == header.count("|"), row
+            assert not re.search(r"(?<![\\`])<", re.sub("`[^`]*`", "", row)), row
+    assert "| me\\|\\<b\\>\\*you\\* |" in card.read_text()
+    assert "| x\\|0 | x\\|1 | text | 1.00 | `Strip <i>tags</i> of 'a\\|b' *once*.` |" in card.read_text()
+
+
 def test_files_of_others_stay(tmp_path):
     problem = replace(load_problems("seed", limit=1)[0], split="train")
     good = Trace(problem.id, "t", "Think.", problem.reference, verdict=Verdict("passed"))
