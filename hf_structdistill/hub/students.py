@@ -171,7 +171,11 @@ def publish_student(
     """
     student = select_student_files(folder)
     facts = card_facts(student, base_model)
-    facts |= {"repo_id": repo_id, "license": license or facts.get("license") or _license_of(api, facts)}
+    facts["repo_id"] = repo_id
+    if license is not None:
+        facts |= {"license": license, "license_name": None, "license_link": None}
+    elif not facts.get("license"):
+        facts |= _license_of(api, facts)
     if evaluations:
         # here, where the weights are: the card is written elsewhere
         found = [with_own_entry(evaluation, student.folder, result_name) for evaluation in evaluations]
@@ -216,17 +220,18 @@ def card_facts(student: StudentFiles, base_model: str | None = None) -> dict[str
     return facts
 
 
-def _license_of(api: HfApi, facts: Mapping[str, Any]) -> str | None:
-    """The licence of the base model, which binds what was made from it; None where its card cannot be read."""
+def _license_of(api: HfApi, facts: Mapping[str, Any]) -> dict[str, str]:
+    """The licence of the base model, which binds what was made from it; empty where its card cannot be read."""
     base = facts.get("base_model") or ""
     if not is_hub_id(base):
-        return None
+        return {}
     try:
         card = api.model_info(base).card_data
     except (HTTPError, OSError):
-        return None
-    found = card.get("license") if card else None
-    return found if isinstance(found, str) else None
+        return {}
+    told: dict[str, Any] = card.to_dict() if card else {}
+    names = ("license", "license_name", "license_link") if told.get("license") == "other" else ("license",)
+    return {name: told[name] for name in names if isinstance(told.get(name), str)}
 
 
 def _notes(student: StudentFiles, facts: Mapping[str, Any], merge: bool) -> tuple[str, ...]:

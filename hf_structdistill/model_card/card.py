@@ -39,6 +39,8 @@ def write_student_card(
     prompt_format: str = "plain",
     example_prompt: str = EXAMPLE_PROMPT,
     license: str | None = None,
+    license_name: str | None = None,
+    license_link: str | None = None,
     tags: Sequence[str] = (),
     repo_id: str | None = None,
     quantization: str | None = None,
@@ -62,6 +64,7 @@ def write_student_card(
         result_name: which student of the evaluations this is; by default the one with this folder's fingerprint, or
             with its name.
         prompt_format: `"plain"` or `"chat"`: how a prompt must be given; `structdistill evaluate` reads it.
+        license, license_name, license_link: as in the metadata of the Hub; the latter two for the licence "other".
         tags: further ones; those of this package stand in every card.
         repo_id: Hub id that the usage snippet names.
         quantization: what the base was held in during training ("4-bit (nf4)"), if not in 16 or 32 bits.
@@ -94,6 +97,8 @@ def write_student_card(
         "prompt_format": prompt_format,
         "example_prompt": example_prompt,
         "license": license,
+        "license_name": license_name,
+        "license_link": license_link,
         "tags": list(tags),
         "quantization": quantization,
         "versions": dict(versions or _versions()),
@@ -105,7 +110,7 @@ def write_student_card(
         "student.md.jinja",
         **facts
         | {
-            "metadata": _metadata(folder, name, hub_base, datasets, results, prompt_format, license, tags),
+            "metadata": _metadata(folder, name, datasets, results, {**facts, "base_model": hub_base}),
             "title": name,
             "repo_id": repo_id or name,
             "base_model": hub_base,
@@ -151,30 +156,22 @@ def read_card_facts(folder: str | Path) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value is not None or key == "base_model"}
 
 
-def _metadata(
-    folder: Path,
-    name: str,
-    base_model: str | None,
-    datasets: Sequence[str],
-    results: Results,
-    prompt_format: str,
-    license: str | None,
-    tags: Sequence[str],
-) -> str:
+def _metadata(folder: Path, name: str, datasets: Sequence[str], results: Results, facts: Mapping[str, Any]) -> str:
     from huggingface_hub import ModelCardData
 
-    own_tags = ["structdistill", "trl", "sft", "distillation", "code", *(["lora"] if _is_adapter(folder) else [])]
+    is_adapter = _is_adapter(folder)
+    own_tags = ["structdistill", "trl", "sft", "distillation", "code", *(["lora"] if is_adapter else [])]
     data = ModelCardData(
-        base_model=base_model,
+        base_model=facts["base_model"],
         datasets=[dataset for dataset in datasets if is_hub_id(dataset)] or None,
-        library_name="peft" if _is_adapter(folder) else "transformers",
-        license=license,
+        library_name="peft" if is_adapter else "transformers",
+        **{key: facts[key] for key in ("license", "license_name", "license_link")},
         language="code",
         pipeline_tag="text-generation",
-        tags=list(dict.fromkeys([*own_tags, *tags])),
+        tags=list(dict.fromkeys([*own_tags, *facts["tags"]])),
         model_name=name,
         eval_results=[entry for result in results for entry in index_results(*result)] or None,
-        structdistill={"prompt_format": prompt_format},
+        structdistill={"prompt_format": facts["prompt_format"]},
     )
     return data.to_yaml()
 

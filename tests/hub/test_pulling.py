@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+import yaml
 from peft import AutoPeftModelForCausalLM
 
 from hf_structdistill.errors import InputError
@@ -191,3 +192,15 @@ def test_a_base_that_cannot_be_merged_is_named(adapter, tmp_path):
         merge_adapter(adapter, tmp_path / "out", base_model=str(tmp_path / "none"))
     with pytest.raises(InputError, match="bfloat16"):
         merge_adapter(adapter, tmp_path / "out", dtype="int8")
+
+
+def test_a_licence_with_a_name_of_its_own_comes_with_it(hub, base, adapter):
+    terms = {"license": "other", "license_name": "their-research", "license_link": "https://example.org/terms"}
+    told = "".join(f"{key}: {value}\n" for key, value in terms.items())
+    good(hub.publish("student", base, "--repo", "me/with-terms"))
+    hub.commit("model", "me/with-terms", {"README.md": f"---\n{told}---\n# Base\n"})
+    for more, expected in (((), terms), (("--license", "mit"), {"license": "mit"})):
+        repo = f"me/under-{expected['license']}"
+        good(hub.publish("student", adapter, "--repo", repo, "--base-model", "me/with-terms", *more))
+        data = yaml.safe_load(hub.read("model", repo, "README.md").split("---\n")[1])
+        assert {key: value for key, value in data.items() if key.startswith("license")} == expected
