@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from ..templates import render_template
 
 LENGTHS_FILE = "lengths.png"
 REMOVALS_FILE = "decontamination.jsonl"
+SIZES = "1K 10K 100K 1M 10M 100M 1B 10B 100B 1T".split()
 
 NAMES = {"mbpp": "MBPP", "mbpp_plus": "MBPP+", "humaneval": "HumanEval", "seed": "hf-structdistill's seed problems"}
 
@@ -55,7 +57,7 @@ def render_card(facts: Facts) -> str:
         title=facts.title or f"Verified reasoning traces for {' and '.join(source['title'] for source in sources)}",
         files=facts.files,
         licence=facts.licence or (licences.pop() if len(licences) == 1 else "other"),
-        size_category=_size_category(sum(part.rows for part in facts.files.get("traces", {}).values())),
+        size_category=size_category(sum(part.rows for part in facts.files.get("traces", {}).values())),
         sources=sources,
         teachers=_teachers(collected),
         prompts=_prompts(collected.traces),
@@ -134,11 +136,12 @@ def _chosen(examples: Iterable[Example]) -> list[dict[str, Any]]:
     ]
 
 
-def _size_category(rows: int) -> str:
-    for bound, name in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")):
-        if rows < bound:
-            return name
-    return "n>1M"
+def size_category(rows: int) -> str:
+    """The Hub's name for a number of rows, one of those that `DatasetCardData` lists."""
+    above = bisect.bisect_right([10**power for power in range(3, 13)], rows)
+    if above in (0, len(SIZES)):
+        return "n>1T" if above else "n<1K"
+    return f"{SIZES[above - 1]}<n<{SIZES[above]}"
 
 
 def _sources(collected: TraceSet) -> list[dict[str, Any]]:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from huggingface_hub import DatasetCardData
 from pyarrow.parquet import read_table
 
 from hf_structdistill.errors import InputError
+from hf_structdistill.hub.dataset_card import size_category
 from hf_structdistill.hub.datasets import write_trace_dataset
 from hf_structdistill.problems import decontaminate, load_problems
 from hf_structdistill.sandbox import Verdict
@@ -363,3 +365,15 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path):
         write_trace_dataset(tmp_path, collected, select_examples(traces, collected.problems))
     assert all(path.read_bytes() == content for path, content in before.items())
     assert load(tmp_path, "sft", cache=tmp_path / "cache")["problem_id"] == ["train"]
+
+
+def test_sizes_are_called_what_the_hub_calls_them():
+    listed = set(re.findall(r"'(n[<>]1\w|\d+\w<n<\d+\w)'", DatasetCardData.__doc__))
+    rows = [0, *(10**power - step for power in range(3, 13) for step in (1, 0))]
+    assert {size_category(number) for number in rows} == listed and len(listed) == 11
+    assert [size_category(number) for number in (999, 1000, 9_999_999, 10**12)] == [
+        "n<1K",
+        "1K<n<10K",
+        "1M<n<10M",
+        "n>1T",
+    ]
