@@ -8,10 +8,11 @@ import resource
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
 _PR_SET_NO_NEW_PRIVS = 38
 _SIGKILL = 9
-# Machine: its name for seccomp, the calls seccomp, and add_key, request_key, keyctl.
-_KEY_CALLS = {
-    "x86_64": (0xC000003E, 317, (248, 249, 250)),
-    "aarch64": (0xC00000B7, 277, (217, 218, 219)),
+# Machine: its name for seccomp, the call seccomp, and what is refused: add_key, request_key, keyctl (keyrings outlive
+# who filled them); shmget, semget, msgget, memfd_create, memfd_secret (no limit counts memory that nothing maps).
+_REFUSED = {
+    "x86_64": (0xC000003E, 317, (248, 249, 250, 29, 64, 68, 319, 447)),
+    "aarch64": (0xC00000B7, 277, (217, 218, 219, 194, 190, 186, 279, 447)),
 }
 
 
@@ -78,18 +79,18 @@ def _prctl(option: int, value: int) -> None:
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def refuse_keys() -> bool:
-    """Let the kernel's keyrings be out of reach of this process and all below it: they outlive who filled them.
+def refuse_calls() -> bool:
+    """Let keyrings and memory without a process be out of reach of this process and all below it.
 
     A seccomp filter; it closes the other ways into the kernel (32 bit, x32) as well. False where there is none.
     """
     machine = os.uname().machine
-    if machine not in _KEY_CALLS:
+    if machine not in _REFUSED:
         return False
     import ctypes
     import struct
 
-    arch, seccomp, calls = _KEY_CALLS[machine]
+    arch, seccomp, calls = _REFUSED[machine]
     load, equal, above, give = 0x20, 0x15, 0x35, 0x06
     checks = [(equal, len(calls) - n, 0, call) for n, call in enumerate(calls)]
     steps = [(load, 0, 0, 4), (equal, 0, len(calls) + 3, arch), (load, 0, 0, 0), (above, len(calls) + 1, 0, 1 << 30)]

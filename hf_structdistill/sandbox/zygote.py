@@ -22,7 +22,7 @@ import time
 
 from .candidate import Server
 from .channel import Channel
-from .limits import Limits, arm, become, clamped, refuse_keys, set_subreaper, set_undumpable
+from .limits import Limits, arm, become, clamped, refuse_calls, set_subreaper, set_undumpable
 from .processes import descendants, empty, kill, resident_pages
 from .wires import receive_fd, socket
 
@@ -64,7 +64,7 @@ class Zygote:
         self.at_start = set(os.listdir("."))
         self.entry = self.folder_entry()
         arm(self.limits)
-        refuse_keys()
+        refuse_calls()
         self.process_limit = clamped(resource.RLIMIT_NPROC, self.limits.processes)  # counts all of the user's
         self.settings = self.own_settings()
         names = ("shm", "msg", "sem") if self.alone else ()

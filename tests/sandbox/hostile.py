@@ -228,6 +228,10 @@ HARMFUL = {
         "        while True: pass\n" + BLIND
     ),
     "shared memory that stays": ("import ctypes\nctypes.CDLL(None).shmget(7, 1 << 20, 0o1666)\n" + BLIND),
+    **{
+        f"memory that no limit counts: {call}": only_if(f"import ctypes\nreturn ctypes.CDLL(None).{call} >= 0")
+        for call in ("shmget(0, 1 << 20, 0o600)", "semget(0, 9, 0o600)", "msgget(0, 0o600)", "memfd_create(b'x', 0)")
+    },
     "mounts": only_if(
         "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.unshare(0x10020000)\n"
         "return libc.mount(b'none', b'/usr', b'tmpfs', 0, None) == 0 and open('/usr/x', 'w').close() is None and False"
