@@ -118,6 +118,7 @@ class Zygote:
             os.close(self.control.fileno())
             for ipc in self.ipc:
                 os.close(ipc)
+            own_null()
             resource.setrlimit(resource.RLIMIT_NPROC, self.process_limit)
             # The watcher is finer about CPU time; this holds without it.
             resource.setrlimit(resource.RLIMIT_CPU, clamped(resource.RLIMIT_CPU, math.ceil(cpu_seconds) + 1))
@@ -201,10 +202,26 @@ class Zygote:
                 return False
         return self.folder_entry() == self.entry and [os.pread(fd, 4096, 0) for fd in self.ipc] == self.no_ipc
 
-    def folder_entry(self) -> tuple[int, ...] | None:
+    def folder_entry(self) -> tuple[Any, ...] | None:
         """What the working folder's path leads to; not this process's folder any more, if it was moved or removed."""
         try:
             found = os.lstat(self.folder)
         except OSError:
             return None
-        return found.st_dev, found.st_ino, found.st_mode, found.st_uid
+        return found.st_dev, found.st_ino, found.st_mode, found.st_uid, attributes(self.folder)
+
+
+def attributes(path: str) -> list[str]:
+    """Names of a file's extended attributes: a default ACL among them would close the next candidate's files."""
+    try:
+        return os.listxattr(path, follow_symlinks=False)
+    except OSError:
+        return []  # there are none on this file system
+
+
+def own_null() -> None:
+    """Open /dev/null anew for input and output: flags and locks of the one that this process holds would stay."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in range(3):
+        os.dup2(null, fd)
+    os.close(null)

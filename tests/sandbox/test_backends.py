@@ -53,11 +53,11 @@ def test_the_environment_of_runner_and_candidate_holds_nothing_of_ours():
     assert set(environment("/tmp")) == {"PATH", "HOME", "TMPDIR", "LANG", "PYTHONHASHSEED", "OMP_NUM_THREADS"}
 
 
-SCRIPT = """
+SCRIPT = f"""
 import sys
 from hf_structdistill.problems.problem import AssertTests, Problem
 from hf_structdistill.sandbox import verify
-sys.path.insert(0, {tests!r})
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 import hostile
 task = Problem("p", "", AssertTests(("assert f(3) == 9", "assert f([1, 2]) == [1, 4]", 'assert f("ab") == "ba"')), "f")
 # RLIMIT_NPROC does not bind the real root, who is below this user: no bombs here.
@@ -68,12 +68,24 @@ assert verdicts[0].passed, verdicts[0]
 print(len(names), sorted(name for name, verdict in zip(names, verdicts[1:]) if verdict.passed))
 """
 
+# The working folder is a candidate's own here: by a default ACL, files in it would be closed to their owner.
+CLOSES = """
+import os, struct
+from hf_structdistill.problems.problem import AssertTests, Problem
+from hf_structdistill.sandbox import verify
+acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, 0, 2**32 - 1) for tag in (1, 4, 32))
+close = f"try: os.setxattr('.', 'system.posix_acl_default', {acl})\\nexcept OSError: pass\\n"
+writes = "open('x', 'w').write('9')\\ndef f(x):\\n    return int(open('x').read())\\n"
+task = Problem("p", "", AssertTests(("assert f(3) == 9",)), "f")
+print([v.status for v in verify([task] * 2, ["import os\\n" + close, writes], workers=1)])
+"""
 
-def as_user(*options: str) -> subprocess.CompletedProcess[str]:
-    """Run SCRIPT as uid 1000 in a user namespace of its own, where bubblewrap has to make another."""
+
+def as_user(*options: str, script: str = SCRIPT) -> subprocess.CompletedProcess[str]:
+    """Run a script as uid 1000 in a user namespace of its own, where bubblewrap has to make another."""
     command = ["bwrap", "--unshare-user", *options, "--uid", "1000", "--gid", "1000", "--dev-bind", "/", "/"]
     return subprocess.run(
-        [*command, sys.executable, "-c", SCRIPT.format(tests=str(Path(__file__).parent))],
+        [*command, sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -87,6 +99,12 @@ def test_harmful_programs_as_an_ordinary_user(monkeypatch):
     assert done.returncode == 0, done.stderr
     number, passed = done.stdout.split(" ", 1)
     assert int(number) >= 12 and passed.strip() == "[]"
+
+
+def test_an_ordinary_users_candidate_cannot_close_the_files_of_the_next(monkeypatch):
+    usable("bubblewrap", monkeypatch)
+    done = as_user(script=CLOSES)
+    assert done.stdout == "['error', 'passed']\n", done.stderr
 
 
 def test_forbidden_user_namespaces_are_named(monkeypatch):

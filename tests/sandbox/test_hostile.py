@@ -153,6 +153,15 @@ SECRETS = {
         )
         for name, ring in {"session": -3, "user": -4, "user session": -5}.items()
     },
+    "flags of the standard input": (
+        "import os\nos.set_blocking(0, False)",
+        "import os\nreturn not os.get_blocking(0)",
+    ),
+    "lock of the standard input": (
+        "import fcntl\nfcntl.flock(0, fcntl.LOCK_EX)",
+        "import fcntl\ntry: fcntl.flock(open('/dev/null'), fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+        "except BlockingIOError: return True",
+    ),
     "limit": (
         "import os, resource\nresource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (60, 60))",
         "import resource\nreturn resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 60",
