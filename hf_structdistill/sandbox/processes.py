@@ -41,23 +41,54 @@ def descendants() -> list[int]:
 
 
 def empty(path: str) -> None:
-    """Remove a file, a link or a folder with all below it, as far as that is possible; links are not followed."""
-    for parent, folders, files in () if os.path.islink(path) else os.walk(path, topdown=False):
-        for name in folders + files:
-            remove(os.path.join(parent, name))
+    """Remove a file, a link or a folder with all below it, as far as that is possible; links are not followed.
+
+    Folders inside of folders are moved up to `path` first: no depth is too deep for the stack or for a path's length.
+    """
+    ahead, moved = inside(path), 0
+    while ahead:
+        item = ahead.pop()
+        for inner in inside(item):
+            if not is_folder(inner):
+                remove(inner)
+                continue
+            while os.path.lexists(place := os.path.join(path, f"moved-{moved}")):
+                moved += 1
+            try:
+                os.rename(inner, place)
+            except OSError:
+                continue
+            ahead.append(place)
+        remove(item)
     remove(path)
+
+
+def is_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def inside(path: str) -> list[str]:
+    """The paths of what a folder holds, opened where its owner had closed it; none of what is no folder."""
+    if not is_folder(path):
+        return []
+    try:
+        os.chmod(path, 0o700)
+    except OSError:
+        pass  # another's; root may look all the same
+    try:
+        return [os.path.join(path, name) for name in os.listdir(path)]
+    except OSError:
+        return []
 
 
 def renew(path: str) -> None:
     """An empty folder at `path`, as far as that is possible, whatever is or is not there now."""
-    if not os.path.islink(path) and os.path.isdir(path):
-        os.chmod(path, 0o700)
     empty(path)
     os.makedirs(path, mode=0o700, exist_ok=True)
 
 
 def remove(path: str) -> None:
     try:
-        os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+        os.rmdir(path) if is_folder(path) else os.unlink(path)
     except OSError:
         pass  # whoever asked looks whether anything is left

@@ -5,7 +5,6 @@ from __future__ import annotations
 import marshal
 import os
 import select
-import shutil
 import subprocess
 import tempfile
 from collections import deque
@@ -16,6 +15,7 @@ from ..errors import InputError
 from ..problems.problem import AssertTests, CheckTests, InputTests, Problem
 from .backends import choose_backend, environment, worker_command
 from .limits import Limits
+from .processes import empty
 from .verdict import Verdict
 from .wires import read_exactly
 
@@ -282,4 +282,4 @@ class Member:
             self.process.wait()
         self.out.close()
         if self.folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            empty(self.folder)

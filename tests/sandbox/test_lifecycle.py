@@ -122,3 +122,15 @@ def test_cleaning_up_does_not_follow_links(backend: str, tmp_path: Path, monkeyp
     assert [v.status for v in verify([task] * 2, [source, look], workers=1, backend=backend)] == ["passed"] * 2
     assert (tmp_path / "mine" / "precious").read_text() == "x"
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("depth", [1500, 5000])
+def test_folders_of_any_depth_are_removed(depth: int, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Deeper than the interpreter's stack, and than a path may be long."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    task = Problem("p", "", AssertTests(("assert f()",)), "f")
+    dig = f"import os\nf = lambda: True\nfor _ in range({depth}):\n    os.mkdir('d')\n    os.chdir('d')\n"
+    look = "import os\nf = lambda: os.listdir('.') == []\n"
+    sources = [dig + "open('file', 'w')\nos.chmod('.', 0)\n", look]
+    assert [v.status for v in verify([task] * 2, sources, workers=1, backend=backend)] == ["passed"] * 2
+    assert list(tmp_path.iterdir()) == []
