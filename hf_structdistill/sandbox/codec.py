@@ -21,6 +21,7 @@ same trees.
 from __future__ import annotations
 
 import json
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from operator import is_
@@ -67,9 +68,20 @@ _dump = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
+_digits: Callable[[], int] = getattr(sys, "get_int_max_str_digits", lambda: DIGITS)  # not in the first 3.10
+DIGITS = 4300  # of an int as JSON: what Python reads, unless told otherwise
+
+
 def dumps(wire: Any) -> bytes:
-    """Wire tree to bytes. Raises ValueError where an int is too long for JSON (see `Encoder.long_ints`)."""
-    return _dump(wire).encode("ascii")
+    """Wire tree to bytes. Raises ValueError where an int is too long for JSON (see `Encoder.long_ints`), also where
+    the candidate has asked Python for more digits: the other side reads no more."""
+    if (asked := _digits()) == DIGITS:
+        return _dump(wire).encode("ascii")
+    sys.set_int_max_str_digits(DIGITS)
+    try:
+        return _dump(wire).encode("ascii")
+    finally:
+        sys.set_int_max_str_digits(asked)
 
 
 def loads(data: bytes) -> Any:

@@ -194,6 +194,16 @@ def test_long_integers_cross_both_ways():
     ).passed
 
 
+@pytest.mark.parametrize("digits", [0, 640, 100_000])
+def test_a_candidate_that_asks_python_for_more_digits(digits: int):
+    power = "import sys\ndef f(n):\n    return 10**n\n"
+    asks = f"{power}sys.set_int_max_str_digits({digits})\n"
+    tests = [f"assert f({n}) == 10**{n}" for n in (3, 1000, 5000)]
+    kept = asks + f"def f(n):\n    assert sys.get_int_max_str_digits() == {digits}\n    return 10**n\n"
+    assert one(asserts(*tests), kept).passed
+    assert one(inputs(power, (3,), (5000,)), asks).passed
+
+
 def test_exceptions_arrive_as_their_built_in_class():
     test = "try:\n    f(-1)\nexcept ValueError as e:\n    assert str(e) == 'no'\nelse:\n    assert False"
     assert one(asserts(test), "def f(x):\n    raise ValueError('no')\n").passed
