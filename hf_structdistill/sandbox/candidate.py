@@ -109,13 +109,21 @@ class Server:
 
 
 def raised(error: BaseException) -> bytes:
-    """An exception as (name, nearest built-in class, text)."""
+    """An exception as (name, nearest built-in class, text, arguments if they are short and plain)."""
     try:
         kind = type(error)
         base = next(c.__name__ for c in kind.__mro__ if getattr(builtins, c.__name__, None) is c)
-        return dumps(["e", str(kind.__name__)[:80], base, str(error)[:MESSAGE]])
+        return dumps(["e", str(kind.__name__)[:80], base, str(error)[:MESSAGE], plain_arguments(error)])
     except BaseException:
-        return dumps(["e", "Exception", "Exception", "an exception that cannot be read"])
+        return dumps(["e", "Exception", "Exception", "an exception that cannot be read", []])
+
+
+def plain_arguments(error: BaseException) -> list[Any]:
+    """What the exception was made of, where that is short and plain."""
+    values = list(BaseException.args.__get__(error))  # type: ignore[attr-defined]
+    if not set(map(type, values)) <= SCALARS or any(type(n) is int and abs(n) >= LONG for n in values):
+        return []
+    return values if sum(len(text) for text in values if type(text) is str) <= MESSAGE and len(values) < 10 else []
 
 
 def _set_attribute(target: Any, name: str, value: Any) -> None:

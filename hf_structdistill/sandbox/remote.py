@@ -44,10 +44,10 @@ class CandidateRaised:
     """Marks exceptions that the candidate raised, beside the built-in class that they are re-raised as."""
 
     summary: str
+    said = ""
 
-
-# For exceptions whose own __init__ wants more than a text.
-TEXT_ONLY = {"__init__": lambda self, text: None, "__str__": lambda self: self.args[0]}
+    def __str__(self) -> str:
+        return self.said
 
 
 class Candidate:
@@ -186,23 +186,32 @@ class Candidate:
                     raise CodecError("no message")
                 decoder.replace(*update)
             return value, None
+        texts = message[1:4]
+        if message[:1] == ["e"] and len(message) == 5 and all(type(text) is str for text in texts):
+            if type(message[4]) is not list or not set(map(type, message[4])) <= SCALARS:
+                raise CodecError("no message")
+            name, base, text = (text[:500] for text in texts)
+            return None, self._exception(name, base, text, message[4])
         texts = message[1:]
-        if message[:1] == ["e"] and len(texts) == 3 and all(type(text) is str for text in texts):
-            return None, self._exception(*(text[:500] for text in texts))
         if message[:1] == ["x"] and len(texts) == 1 and type(texts[0]) is str:
             return None, self._exception("ValueError", "ValueError", f"an answer that cannot cross: {texts[0][:200]}")
         raise CodecError("no message")
 
-    def _exception(self, name: str, base: str, text: str) -> Exception:
+    def _exception(self, name: str, base: str, text: str, arguments: Sequence[Any] = ()) -> Exception:
         kind = self._raised.get((name, base))
         if kind is None:
             parent = getattr(builtins, base, None)
-            if not (isinstance(parent, type) and issubclass(parent, Exception)):
-                parent = Exception
+            if not (isinstance(parent, type) and issubclass(parent, Exception)) or base == "ExceptionGroup":
+                parent = Exception  # a group is made of exceptions, which are no values
             name = name if name.isidentifier() else "Exception"
-            body = TEXT_ONLY if issubclass(parent, UnicodeError) else {}
+            # A UnicodeError's own wants more than a text.
+            body = {"__init__": lambda self, *values: None} if issubclass(parent, UnicodeError) else {}
             kind = self._raised[name, base] = type(name, (CandidateRaised, parent), body)
-        error = kind(text)
+        try:
+            error = kind(*(arguments or filter(None, [text])))
+        except Exception:  # these are not what the built-in class takes
+            error = kind(text)
+        error.said = text
         error.summary = f"{kind.__name__}: {text}" if text else kind.__name__
         return error
 

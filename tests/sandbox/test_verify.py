@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,39 @@ def test_exceptions_arrive_as_their_built_in_class():
     assert one(asserts(unicode.format("UnicodeEncodeError")), "def f(x):\n    '\\udfff'.encode()\n").passed
     verdict = one(asserts("f(1)"), "def f(x):\n    '\\udfff'.encode()\n")
     assert verdict.status == "error" and verdict.reason.startswith("UnicodeEncodeError: 'utf-8' codec")
+
+
+@pytest.mark.parametrize(
+    ("raises", "kind", "sees"),
+    [
+        ("{}['k']", "KeyError", "str(e) == \"'k'\" and e.args == ('k',)"),
+        ("{}[3]", "KeyError", "str(e) == '3' and e.args[0] == 3"),
+        ("{}[3, 'k']", "LookupError", "str(e) == \"(3, 'k')\""),
+        ("raise ValueError", "ValueError", "str(e) == '' and e.args == ()"),
+        ("raise ValueError('no', 2.5)", "ValueError", "e.args == ('no', 2.5) and str(e) == \"('no', 2.5)\""),
+        ("raise ValueError('x' * 9000)", "ValueError", "str(e).startswith('xxx')"),
+        ("raise Mine(4)", "ValueError", "str(e) == 'mine' and e.args == (4,)"),
+        ("open('none')", "FileNotFoundError", "e.errno == 2 and \"directory: 'none'\" in str(e)"),
+        ("raise Odd('no', 3)", "SyntaxError", "str(e) == 'odd' and e.args == ('odd',)"),
+        ("'\\udfff'.encode()", "UnicodeEncodeError", "'utf-8' in str(e)"),
+        ("compile('(', '', 'exec')", "SyntaxError", "'was never closed' in str(e)"),
+        pytest.param(
+            *("asyncio.run(group())", "Exception", "str(e).startswith('unhandled errors')"),
+            marks=pytest.mark.skipif(sys.version_info < (3, 11), reason="no groups of exceptions"),
+        ),
+    ],
+)
+def test_what_an_exception_says_arrives(raises: str, kind: str, sees: str):
+    source = (
+        "import asyncio\nclass Mine(ValueError):\n    def __str__(self): return 'mine'\n"
+        "class Odd(SyntaxError):\n    def __init__(self, *a): pass\n    def __str__(self): return 'odd'\n"
+        "async def group():\n    async with asyncio.TaskGroup() as g: g.create_task(fails())\n"
+        f"async def fails(): raise OSError\ndef f():\n    {raises}\n"
+    )
+    test = f"try:\n    f()\n    assert False\nexcept {kind} as e:\n    assert {sees}"
+    verdict = one(asserts(test), source)
+    assert verdict.passed, verdict
+    assert one(asserts("assert f()"), source).status == "error"
 
 
 def test_the_candidate_does_not_replace_the_names_of_the_tests():
