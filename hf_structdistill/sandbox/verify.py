@@ -20,6 +20,8 @@ from .verdict import Verdict
 from .wires import read_exactly
 
 MAX_SOURCE = 1 << 20  # characters of a candidate
+# The clocks and limits of the system take no more, infinity least of all.
+MAX_SECONDS, MAX_MEMORY, MAX_WORKERS = 1_000_000, 1 << 30, 10_000
 AHEAD = 2  # tasks a worker has at hand
 
 
@@ -106,14 +108,14 @@ def _checked(
             f"Expected one candidate a problem, found {len(problems)} problems and {len(candidates)} candidates; "
             "give None where there is no code."
         )
-    for name, value, least in (
-        ("cpu_seconds", cpu_seconds, 0.01),
-        ("wall_seconds", wall_seconds, 0.01),
-        ("memory_mb", memory_mb, 64),
-        ("workers", workers if workers is not None else 1, 1),
+    for name, value, least, most in (
+        ("cpu_seconds", cpu_seconds, 0.01, MAX_SECONDS),
+        ("wall_seconds", wall_seconds, 0.01, MAX_SECONDS),
+        ("memory_mb", memory_mb, 64, MAX_MEMORY),
+        ("workers", workers if workers is not None else 1, 1, MAX_WORKERS),
     ):
-        if not value >= least:
-            raise InputError(f"Expected {name} of at least {least}, found {value!r}.")
+        if not least <= value <= most:
+            raise InputError(f"Expected {name} of at least {least} and at most {most}, found {value!r}.")
     return Limits(cpu_seconds=cpu_seconds, wall_seconds=wall_seconds, memory_mb=int(memory_mb))
 
 

@@ -11,6 +11,7 @@ from jails import UNCOVERED, usable
 from hf_structdistill.errors import InputError
 from hf_structdistill.problems.problem import AssertTests, CheckTests, InputTests, Problem
 from hf_structdistill.sandbox import Verdict, verify
+from hf_structdistill.sandbox.verify import MAX_MEMORY, MAX_SECONDS
 
 pytestmark = pytest.mark.filterwarnings(UNCOVERED)
 
@@ -484,6 +485,10 @@ def test_many_quick_answers_are_all_heard():
         ({"cpu_seconds": 0}, "cpu_seconds"),
         ({"wall_seconds": -1}, "wall_seconds"),
         ({"cpu_seconds": float("nan")}, "cpu_seconds"),
+        ({"cpu_seconds": float("inf")}, "cpu_seconds of at least 0.01 and at most 1000000, found inf"),
+        ({"wall_seconds": float("inf")}, "wall_seconds"),
+        ({"memory_mb": float("inf")}, "memory_mb"),
+        ({"memory_mb": 10**14}, "memory_mb"),
         ({"memory_mb": 1}, "memory_mb"),
         ({"workers": 0}, "workers"),
         ({"backend": "docker"}, "docker"),
@@ -493,3 +498,9 @@ def test_wrong_arguments_say_what_was_expected(arguments: dict, message: str):
     arguments = {"problems": [asserts("assert f(1) == 1")], "candidates": [SQUARE], **arguments}
     with pytest.raises(InputError, match=message):
         verify(**arguments)
+
+
+def test_the_largest_limits_are_no_limit_to_a_right_program():
+    largest = {"cpu_seconds": MAX_SECONDS, "wall_seconds": MAX_SECONDS, "memory_mb": MAX_MEMORY}
+    assert one(asserts("assert f(3) == 9"), SQUARE, **largest).passed
+    assert one(inputs(SQUARE, (3,)), SQUARE, **largest).passed
