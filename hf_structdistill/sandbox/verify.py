@@ -16,6 +16,7 @@ from ..problems.problem import AssertTests, CheckTests, InputTests, Problem
 from .backends import choose_backend, environment, worker_command
 from .limits import Limits
 from .processes import empty
+from .remote import short
 from .verdict import Verdict
 from .wires import read_exactly
 
@@ -53,9 +54,10 @@ def verify(
         machine: CPU time decides, and what timed out is run again alone before it counts.
 
     Raises:
-        InputError: lists of different lengths, a limit out of range, or no backend.
+        InputError: lists of different lengths, a candidate that is no string, a limit out of range, or no backend.
     """
     limits = _checked(problems, candidates, cpu_seconds, wall_seconds, memory_mb, workers)
+    candidates = _programs(candidates)
     backend = choose_backend(backend)
     verdicts: list[Verdict | None] = [
         _verdict_without_running(p, c) for p, c in zip(problems, candidates, strict=True)
@@ -117,6 +119,17 @@ def _checked(
         if not least <= value <= most:
             raise InputError(f"Expected {name} of at least {least} and at most {most}, found {value!r}.")
     return Limits(cpu_seconds=cpu_seconds, wall_seconds=wall_seconds, memory_mb=int(memory_mb))
+
+
+def _programs(candidates: Sequence[str | None]) -> list[str | None]:
+    """The candidates as plain strings: numpy's cannot be sent to a worker."""
+    for number, candidate in enumerate(candidates):
+        if not (candidate is None or isinstance(candidate, str)):
+            raise InputError(
+                f"Expected each candidate to be a program as a string, or None where there is no code, found "
+                f"{type(candidate).__name__} ({short(candidate)}) at candidates[{number}]."
+            )
+    return [None if candidate is None else str(candidate) for candidate in candidates]
 
 
 def _verdict_without_running(problem: Problem, candidate: str | None) -> Verdict | None:

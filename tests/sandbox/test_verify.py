@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 from jails import UNCOVERED, usable
 
@@ -436,6 +437,12 @@ def test_no_code_is_an_error_and_runs_nothing():
     assert verify([], [], backend=BACKEND) == []
 
 
+def test_programs_of_a_numpy_array():
+    sources = numpy.array([SQUARE, SQUARE.replace("*", "+"), SQUARE])
+    verdicts = verify([asserts("assert f(3) == 9")] * 3, sources, backend=BACKEND)
+    assert [v.status for v in verdicts] == ["passed", "failed", "passed"]
+
+
 def test_a_slow_reference_gives_the_candidate_more_time():
     slow = "def f(x):\n    return sum(i & x for i in range(1500000))\n"
     assert one(inputs(slow, (1,)), slow + "# its own\n", cpu_seconds=0.02).passed
@@ -482,6 +489,9 @@ def test_many_quick_answers_are_all_heard():
     ("arguments", "message"),
     [
         ({"candidates": []}, "1 problems and 0 candidates"),
+        ({"candidates": [float("nan")]}, r"None where there is no code, found float \(nan\) at candidates\[0\]"),
+        ({"candidates": [b"f = int"]}, "found bytes"),
+        ({"candidates": [["f = int"]]}, "found list"),
         ({"cpu_seconds": 0}, "cpu_seconds"),
         ({"wall_seconds": -1}, "wall_seconds"),
         ({"cpu_seconds": float("nan")}, "cpu_seconds"),
