@@ -200,12 +200,16 @@ class Pool:
                     if waiting and len(member.tasks) < AHEAD:
                         member.send(waiting.popleft())
             busy = [member for member in self.members if member.tasks]
-            full = [member for member in busy if member.outgoing]
-            ready, free, _ = select.select([m.out for m in busy], [m.into for m in full], [])
+            poller = select.poll()  # select() itself knows no descriptors from 1024 on
             for member in busy:
-                if member.into in free:
+                poller.register(member.out, select.POLLIN)
+                if member.outgoing:
+                    poller.register(member.into, select.POLLOUT)
+            ready = {fd for fd, _ in poller.poll()}
+            for member in busy:
+                if member.into.fileno() in ready:
                     member.pump()
-                if member.out in ready:
+                if member.out.fileno() in ready:
                     yield from member.receive()
 
 
@@ -259,7 +263,7 @@ class Member:
             self.outgoing.clear()  # `receive` says so
 
     def receive(self):
-        fd = self.out.fileno()  # raw: what a buffer held, `select` would not see
+        fd = self.out.fileno()  # raw: what a buffer held, `poll` would not see
         head = read_exactly(fd, 8)
         data = read_exactly(fd, int.from_bytes(head, "big")) if head else None
         if not data:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -134,3 +135,20 @@ def test_folders_of_any_depth_are_removed(depth: int, backend: str, tmp_path: Pa
     sources = [dig + "open('file', 'w')\nos.chmod('.', 0)\n", look]
     assert [v.status for v in verify([task] * 2, sources, workers=1, backend=backend)] == ["passed"] * 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_with_many_open_files(backend: str):
+    code = (
+        "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (1500, 1500))\n"
+        "files = [open('/dev/null') for _ in range(1100)]\n"
+        "from hf_structdistill.problems.problem import AssertTests, Problem\n"
+        "from hf_structdistill.sandbox import verify\n"
+        "task = Problem('p', '', AssertTests(('assert f()',)), 'f')\n"
+        "sources = ['f = lambda: 1', 'f = lambda: 0', 'f = lambda: 2 #' + 'x' * 500000]\n"
+        f"print([v.status for v in verify([task] * 3, sources, workers=2, backend={backend!r})])\n"
+    )
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 1500:
+        pytest.skip("not so many files may be open here")
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.stdout == "['passed', 'failed', 'passed']\n", done.stderr
