@@ -40,6 +40,21 @@ def descendants() -> list[int]:
     return found
 
 
+def tasks_of(user: int) -> int:
+    """Processes and threads of a user, as RLIMIT_NPROC counts them."""
+    total = 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/status", "rb") as file:
+                    fields = dict(line.split(b":", 1) for line in file)
+            except OSError:
+                continue
+            if int(fields[b"Uid"].split()[0]) == user:
+                total += int(fields[b"Threads"])
+    return total
+
+
 def empty(path: str) -> None:
     """Remove a file, a link or a folder with all below it, as far as that is possible; links are not followed.
 

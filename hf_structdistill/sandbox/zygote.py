@@ -23,7 +23,7 @@ import time
 from .candidate import Server
 from .channel import Channel
 from .limits import Limits, arm, become, clamped, refuse_calls, set_subreaper, set_undumpable
-from .processes import descendants, empty, kill, resident_pages
+from .processes import descendants, empty, kill, resident_pages, tasks_of
 from .wires import receive_fd, socket
 
 TYPE_CHECKING = False
@@ -65,7 +65,6 @@ class Zygote:
         self.entry = self.folder_entry()
         arm(self.limits)
         refuse_calls()
-        self.process_limit = clamped(resource.RLIMIT_NPROC, self.limits.processes)  # counts all of the user's
         self.settings = self.own_settings()
         names = ("shm", "msg", "sem") if self.alone else ()
         self.ipc = [os.open(f"/proc/sysvipc/{name}", os.O_RDONLY) for name in names]
@@ -119,7 +118,8 @@ class Zygote:
             for ipc in self.ipc:
                 os.close(ipc)
             own_null()
-            resource.setrlimit(resource.RLIMIT_NPROC, self.process_limit)
+            others = 0 if self.alone else tasks_of(os.getuid())  # the limit is on all that the user runs
+            resource.setrlimit(resource.RLIMIT_NPROC, clamped(resource.RLIMIT_NPROC, others + self.limits.processes))
             # The watcher is finer about CPU time; this holds without it.
             resource.setrlimit(resource.RLIMIT_CPU, clamped(resource.RLIMIT_CPU, math.ceil(cpu_seconds) + 1))
             if self.uid is not None:

@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from jails import usable
+from jails import UNCOVERED, usable
 
 from hf_structdistill.errors import InputError
 from hf_structdistill.problems.problem import AssertTests, Problem
@@ -136,3 +138,20 @@ def test_limits_are_clamped_to_the_hard_limits(monkeypatch):
     )
     assert done.stdout == "passed\n", done.stderr
     assert Limits().open_files > 40
+
+
+@pytest.mark.filterwarnings(UNCOVERED)
+def test_what_else_the_user_runs_takes_no_threads_from_a_candidate(backend):
+    asleep = threading.Event()
+    threads = [threading.Thread(target=asleep.wait) for _ in range(60)]
+    for thread in threads:
+        thread.start()
+    try:
+        running = 60 if backend == "rlimits" else 0  # in a jail, it does not see them
+        source = "import resource\ndef f(x):\n    return resource.getrlimit(resource.RLIMIT_NPROC)[0]\n"
+        task = replace(TASK, tests=AssertTests((f"assert f(3) >= {running + Limits().processes}",)))
+        many = "import concurrent.futures as c\ndef f(x):\n    with c.ThreadPoolExecutor(9) as p:\n"
+        many += "        return sum(p.map(lambda n: 1, range(x * x)))\n"
+        assert [v.status for v in verify([task, TASK], [source, many], backend=backend)] == ["passed"] * 2
+    finally:
+        asleep.set()
