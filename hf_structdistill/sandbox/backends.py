@@ -65,6 +65,7 @@ def environment(home: str) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONHASHSEED": "0",
         "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "1",  # else each thread takes 64 MB of address space, up to eight times the cores
     }
 
 

@@ -25,7 +25,7 @@ class Limits:
         memory_mb: address space of a process, and resident memory of all of them together.
         file_mb: size of a file; its working folder holds four of these.
         open_files: file descriptors of a process.
-        processes: processes and threads at one time.
+        processes: processes and threads at one time; a thread pool by default has up to 32.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Limits:
         memory_mb: int = 1024,
         file_mb: int = 16,
         open_files: int = 64,
-        processes: int = 32,
+        processes: int = 40,
     ):
         self.cpu_seconds = cpu_seconds
         self.wall_seconds = wall_seconds

@@ -454,6 +454,14 @@ def test_cpu_time_decides_not_sleep():
     assert one(asserts("assert f(3) == 9"), nap, cpu_seconds=0.2).passed
 
 
+def test_as_many_threads_as_pythons_own_pools_have():
+    """`ThreadPoolExecutor()` has cores + 4, at most 32: the verdict must not depend on the machine's cores."""
+    source = "import time\nfrom concurrent.futures import ThreadPoolExecutor\ndef f(n):\n"
+    source += "    with ThreadPoolExecutor(32) as pool:\n"
+    source += "        return sum(pool.map(lambda i: time.sleep(0.05) or i, range(n)))\n"
+    assert one(asserts("assert f(32) == 496"), source).passed
+
+
 def test_a_timeout_is_run_again_alone_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Without bubblewrap, where a candidate can tell its first run from its second."""
     usable("rlimits", monkeypatch)
