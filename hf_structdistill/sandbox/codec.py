@@ -378,6 +378,8 @@ def _decimal(items: list[Any]) -> Any:
 def _fraction(items: list[Any]) -> Any:
     from fractions import Fraction
 
+    if list(map(type, items)) != [int, int]:  # a text such as "1e400000000" is computed for minutes
+        raise CodecError("not a fraction")
     return Fraction(*items)
 
 

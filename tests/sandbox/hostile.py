@@ -300,6 +300,7 @@ FORGING = {
     "forged true answers": SENDS + FRAME + "send(frame(b'[\"v\",true,[]]') * 8)\n" + BLIND,
     "forged handle": SENDS + FRAME + 'send(frame(b\'["v",["h",-1,"x"],[]]\') * 8)\n' + BLIND,
     "forged reference": SENDS + FRAME + 'send(frame(b\'["v",["d","f",["r",99]],[]]\') * 8)\n' + BLIND,
+    "forged fraction": SENDS + FRAME + 'send(frame(b\'["v",["F","1e400000000"],[]]\') * 8)\n' + BLIND,
     "forged updates": SENDS + FRAME + 'send(frame(b\'["v",9,[[0,["l",9]],[1,["d"]]]]\') * 8)\n' + BLIND,
     "forged names": SENDS + FRAME + 'send(frame(b\'["v",["d","f",null,"__builtins__",null],[]]\') * 8)\n' + BLIND,
     "frame without end": SENDS + "send(b'\\x7f\\xff\\xff\\xff')\n" + BLIND,

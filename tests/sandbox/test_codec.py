@@ -162,6 +162,9 @@ def test_depth_and_size_are_bounded():
         across(twice)
     with pytest.raises(CodecError, match="containers"):
         loads(b"[" * (codec.MAX_NODES + 1))
+    for wire in (["F", "1e3"], ["F", 0.5], ["F", 1], ["F", "1", 2], ["F", 1, 0]):
+        with pytest.raises(CodecError):
+            Decoder(opaque).value(wire)
     with pytest.raises(CodecError, match="digits"):
         Decoder(opaque).value(["i", "f" * (codec.MAX_HEX + 1)])
 
