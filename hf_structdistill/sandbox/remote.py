@@ -284,7 +284,7 @@ class Handle:
         object.__setattr__(self, "_number", number)
         object.__setattr__(self, "_name", name)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
             return ask(self, "call with names", args, kwargs)
         return ask(self, "call", *args)

@@ -190,6 +190,11 @@ def test_arguments_of_types_that_only_the_codec_knows():
     assert one(asserts(*seen[:1], "assert list(q) == [1]", setup=setup), grows).status == "failed"
 
 
+def test_arguments_of_any_name():
+    source = "def f(**names):\n    return sum(names.values())\n"
+    assert one(asserts("assert f(self=1, target=2, args=3, operation=4) == 10"), source).passed
+
+
 def test_long_integers_cross_both_ways():
     assert one(
         asserts("n = 7 ** 9000\nassert f(n) == n * n and f([n]) == [n, n]"),
