@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -33,6 +36,7 @@ __all__ = [
     "is_chat",
     "is_deepspeed_zero3_enabled",
     "keep_batches_whole",
+    "last_whole_checkpoint",
     "lm_head_logits",
     "prepare_like_training",
     "unwrap",
@@ -55,6 +59,23 @@ def without_rejected(dataset: AnyDataset) -> AnyDataset:
     """
     columns = get_dataset_column_names(dataset)
     return dataset.remove_columns("rejected") if {"completion", "rejected"} <= set(columns) else dataset
+
+
+def last_whole_checkpoint(folder: str | Path) -> str | None:
+    """The newest checkpoint in `folder` that was written to its end, or None.
+
+    transformers writes trainer_state.json last: a run that was killed while it saved leaves a checkpoint without it,
+    or with half of it, which `get_last_checkpoint` would take all the same.
+    """
+    found = [(re.fullmatch(r"checkpoint-(\d+)", path.name), path) for path in Path(folder).glob("checkpoint-*")]
+    by_step = {int(match[1]): path for match, path in found if match}
+    for _, path in sorted(by_step.items(), reverse=True):
+        try:
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+            return str(path)
+        except (OSError, ValueError):
+            continue
+    return None
 
 
 def keep_batches_whole(args: Any) -> None:

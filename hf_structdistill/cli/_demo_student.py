@@ -21,9 +21,9 @@ from transformers import (
     TrainerCallback,
 )
 from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
+from ..compat import last_whole_checkpoint
 from ..model_card import changed_settings, training_curves
 from ..trainer import StructureAwareTrainer
 from ..training_args import StructureAwareConfig
@@ -141,9 +141,7 @@ def train_arm(
         else:
             trainer = SFTTrainer(args=SFTConfig(**shared), **pieces)
         trainer.remove_callback(PrinterCallback)
-        trainer.train(
-            resume_from_checkpoint=get_last_checkpoint(shared["output_dir"]) if arm.folder.exists() else None
-        )
+        trainer.train(resume_from_checkpoint=last_whole_checkpoint(shared["output_dir"]))
     trainer.save_model(str(arm.folder))
     (arm.folder / "training_args.bin").unlink()  # transformers writes it: a pickle that names folders of this machine
     tokenizer.save_pretrained(str(arm.folder))

@@ -55,9 +55,8 @@ def train(
 
 
 def run_training(script: ScriptArguments, config: StructureAwareConfig, model: ModelConfig, dataset: Any) -> None:
-    """Train, continue from the last checkpoint where there is one, and save the student into `output_dir`."""
-    from transformers.trainer_utils import get_last_checkpoint
-
+    """Train, continue from the last whole checkpoint where there is one, and save the student into `output_dir`."""
+    from ..compat import last_whole_checkpoint
     from ..evaluation.folder import make_folder
     from ..evaluation.generate import check_model_folder
 
@@ -70,7 +69,7 @@ def run_training(script: ScriptArguments, config: StructureAwareConfig, model: M
         **(config.model_init_kwargs or {}),
     }
     _use_bank(config, script.dataset_name)
-    checkpoint = config.resume_from_checkpoint or get_last_checkpoint(config.output_dir)
+    checkpoint = config.resume_from_checkpoint or last_whole_checkpoint(config.output_dir)
     if checkpoint:
         _check_checkpoint(checkpoint)
         typer.echo(f"Continuing from {checkpoint}; remove the folder to start afresh.")

@@ -1,6 +1,7 @@
 """`structdistill train`: recipe and overrides, a run that continues, and one line for each kind of bad input."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -61,6 +62,22 @@ def test_recipe_with_override_then_continue(material, tmp_path, monkeypatch, cap
     state = json.loads((out / "checkpoint-4" / "trainer_state.json").read_text())
     steps = [entry["step"] for entry in state["log_history"] if "dataflow" in entry]
     assert steps == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("left", [None, '{"log_history": ['], ids=["no state", "half a state"])
+def test_killed_while_a_checkpoint_was_written(material, tmp_path, monkeypatch, capsys, left):
+    """transformers writes trainer_state.json last: the checkpoint before goes on, and none at all starts afresh."""
+    options = ["--config", str(material / "recipe.yaml"), "--output_dir", str(tmp_path), "--max_steps", "4"]
+    state = tmp_path / "checkpoint-4" / "trainer_state.json"
+    assert run(monkeypatch, capsys, "train", *options)[0] == 0
+    for before in ("checkpoint-2;", None):
+        state.unlink() if left is None else state.write_text(left)
+        if before is None:
+            shutil.rmtree(tmp_path / "checkpoint-2")
+        code, shown, err = run(monkeypatch, capsys, "train", *options)
+        assert code == 0, err
+        assert before in shown if before else "Continuing" not in shown
+        assert json.loads(state.read_text())["global_step"] == 4
 
 
 @pytest.mark.parametrize(
