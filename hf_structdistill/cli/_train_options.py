@@ -38,7 +38,7 @@ def parse_arguments(arguments: list[str]) -> tuple[ScriptArguments, StructureAwa
             script, config, model = parser.parse_args_and_config(arguments)
     except InputError:
         raise
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ImportError) as error:  # DeepSpeed is looked for as the options are read
         raise InputError(f"The training options do not fit: {_one_line(error)}") from error
     given = {"model_name_or_path": model.model_name_or_path, "dataset_name": script.dataset_name}
     for name, value in given.items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -74,7 +76,8 @@ def run_training(script: ScriptArguments, config: StructureAwareConfig, model: M
         _check_checkpoint(checkpoint)
         typer.echo(f"Continuing from {checkpoint}; remove the folder to start afresh.")
     trainer = _make_trainer(config, model, dataset)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    with _told_in_one_line(model, ImportError):  # optimizers and kernels are imported where training starts
+        trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model(config.output_dir)
     on_hub = None if os.path.exists(script.dataset_name) else script.dataset_name
     trainer.create_model_card(dataset_name=on_hub)
@@ -84,12 +87,11 @@ def run_training(script: ScriptArguments, config: StructureAwareConfig, model: M
 
 
 def _make_trainer(config: StructureAwareConfig, model: ModelConfig, dataset: Any) -> Trainer:
-    """The trainer, or in one line what the libraries have against model, data or options; other errors are defects."""
     from trl import get_peft_config, get_quantization_config
 
     from ..trainer import StructureAwareTrainer
 
-    try:
+    with _told_in_one_line(model, OSError, ValueError, ImportError, RuntimeError):
         return StructureAwareTrainer(
             model=model.model_name_or_path,
             args=config,
@@ -97,7 +99,14 @@ def _make_trainer(config: StructureAwareConfig, model: ModelConfig, dataset: Any
             quantization_config=get_quantization_config(model),
             peft_config=get_peft_config(model),
         )
-    except (OSError, ValueError) as error:
+
+
+@contextmanager
+def _told_in_one_line(model: ModelConfig, *kinds: type[Exception]) -> Iterator[None]:
+    """What the libraries have against model, data or options, or lack for them; other errors are defects."""
+    try:
+        yield
+    except kinds as error:
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         if frame.f_globals.get("__name__", "").partition(".")[0] not in CHECKING:
             raise

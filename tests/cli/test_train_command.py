@@ -106,6 +106,12 @@ def test_killed_while_a_checkpoint_was_written(material, tmp_path, monkeypatch, 
         (["--config", "{recipe}", "--resume_from_checkpoint", "nowhere"], ["'nowhere'", "checkpoint-"]),
         (["--config", "{recipe}", "--use_peft", "--lora_target_modules", "nosuch"], ["Target modules nosuch"]),
         (["--config", "{recipe}", "--attn_implementation", "nosuch"], ["nosuch", "eager"]),
+        # packages that are not installed; no test needs them
+        (["--config", "{recipe}", "--attn_implementation", "flash_attention_2"], ["FlashAttention2", "installed"]),
+        (["--config", "{recipe}", "--report_to", "swanlab"], ["swanlab", "pip install"]),
+        (["--config", "{recipe}", "--optim", "galore_adamw"], ["galore_torch", "pip install"]),
+        (["--config", "{recipe}", "--use_liger_kernel"], ["liger-kernel", "pip install"]),
+        (["--config", "{recipe}", "--deepspeed", "zero2.json"], ["'deepspeed", "not found"]),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(material, tmp_path, monkeypatch, capsys, arguments, expected):
