@@ -7,7 +7,7 @@ import difflib
 import os
 import warnings
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from ..errors import InputError
 from ..resources import shipped_folder
@@ -108,21 +108,36 @@ def find_recipe(name: str) -> str:
 
 
 def _check_recipe(path: str, parser: Any) -> None:
-    """TRL's parser makes the values of a recipe the defaults, and argparse looks at those only where they are text."""
-    from transformers.hf_argparser import string_to_bool
-
+    """TRL's parser makes the values of a recipe the defaults, and argparse looks at those only where they are text,
+    and never whether they are among an option's choices."""
     recipe = _read_recipe(path)
     _check_names(recipe, parser, f"'{{}}' in the recipe '{path}'")
     actions = {action.dest: action for action in parser._actions}
+    hints = {name: hint for group in parser.dataclass_types for name, hint in get_type_hints(group).items()}
     for name, value in recipe.items():
-        convert = actions[name].type if name in actions else None
-        if not callable(convert) or isinstance(value, str | dict | None) or actions[name].nargs in ("+", "*"):
-            continue
-        try:
-            convert(str(value))
-        except (ValueError, TypeError, argparse.ArgumentTypeError) as error:
-            kind = "bool" if convert is string_to_bool else getattr(convert, "__name__", "value")
-            raise InputError(f"'{name}' in the recipe '{path}' must be one {kind}; found {value!r}.") from error
+        expected = _expected_instead(actions[name], hints.get(name), value) if name in actions else None
+        if expected is not None:
+            raise InputError(f"'{name}' in the recipe '{path}' must be {expected}; found {value!r}.")
+
+
+def _expected_instead(action: argparse.Action, hint: Any, value: Any) -> str | None:
+    """What an option takes, where that is not `value`."""
+    from transformers.hf_argparser import string_to_bool
+
+    convert = action.type
+    if value is None:
+        return f"one {hint.__name__}" if hint in (int, float) else None
+    if action.choices:
+        return None if value in action.choices else f"one of {', '.join(map(repr, action.choices))}"
+    if action.nargs is None and hint in (str, str | None) and not isinstance(value, str):
+        return "text in quotes"
+    if not callable(convert) or isinstance(value, str | dict) or action.nargs in ("+", "*"):
+        return None
+    try:
+        convert(str(value))
+    except (ValueError, TypeError, argparse.ArgumentTypeError):
+        return f"one {'bool' if convert is string_to_bool else getattr(convert, '__name__', 'value')}"
+    return None
 
 
 def _read_recipe(path: str) -> dict[str, Any]:

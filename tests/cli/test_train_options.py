@@ -72,6 +72,15 @@ def test_overrides_of_every_kind(recipe):
     assert (config.structure_schedule, script.dataset_name) == ("cosine", "other")
 
 
+def test_values_that_stand_for_none_or_several(recipe):
+    """As they are in recipes that work with TRL's own scripts."""
+    text = "max_length:\nlr_scheduler_type: cosine\nmodel_revision: null\nreport_to: [none]\npad_to_multiple_of: 8\n"
+    text += "dtype: null\nlora_target_modules: [q_proj, v_proj]\nuse_peft: 'yes'\ndataset_num_proc: null\nfsdp: ''\n"
+    script, config, model = parse_arguments(["--config", recipe(text), *CPU])
+    assert (config.max_length, config.pad_to_multiple_of, config.dataset_num_proc) == (None, 8, None)
+    assert (model.use_peft, model.dtype, model.lora_target_modules) == (True, None, ["q_proj", "v_proj"])
+
+
 def test_environment_of_a_recipe(recipe, monkeypatch):
     monkeypatch.setenv("STRUCTDISTILL_TEST", "before")
     parse_arguments(["--config", recipe("env:\n  STRUCTDISTILL_TEST: 1"), *CPU])
@@ -90,6 +99,14 @@ def test_environment_of_a_recipe(recipe, monkeypatch):
         ("max_steps: 1.5", [], ["'max_steps'", "int", "1.5"]),
         ("dataflow_coef: true", [], ["'dataflow_coef'", "float", "True"]),
         ("packing: 7", [], ["'packing'", "bool", "7"]),
+        ("train_sampling_strategy: group_by_lenght", [], ["'train_sampling_strategy'", "'group_by_length'", "lenght"]),
+        ("packing_strategy: bfd_", [], ["'packing_strategy'", "'bfd'", "'bfd_'"]),
+        ("save_strategy: no", [], ["'save_strategy'", "'no'", "found False"]),
+        ("resume_from_checkpoint: true", [], ["'resume_from_checkpoint'", "text", "True"]),
+        ("run_name: 2024", [], ["'run_name'", "text in quotes", "2024"]),
+        ("dataset_config: [sft, pairs]", [], ["'dataset_config'", "text", "pairs"]),
+        ("learning_rate:", [], ["'learning_rate'", "one float", "None"]),
+        ("seed:", [], ["'seed'", "one int", "None"]),
         ("", ["--structure_schedule", "quadratic"], ["structure_schedule", "quadratic", "cosine"]),
         ("a: [", [], ["not YAML", "recipe.yaml"]),
         ("alignment_coef: -1", [], ["alignment_coef", ">= 0"]),
