@@ -208,16 +208,26 @@ def publish_student(
 def card_facts(student: StudentFiles, base_model: str | None = None) -> dict[str, Any]:
     """What is known of a student's training: the record beside its card, else what its configuration says."""
     facts = read_card_facts(student.folder)
+    if not facts:  # nothing was recorded: not the same as trained from scratch
+        facts = {"training_known": False, "prompt_format": "chat" if _is_chat(student) else "plain"}
     if student.is_adapter:
         settings = student.settings()
         facts.setdefault("base_model", settings.get("base_model_name_or_path"))
         if settings.get("revision"):
             facts.setdefault("base_revision", settings["revision"])
-    elif "base_model" not in facts and not facts:
-        facts["base_model"] = ""  # nothing was recorded: not the same as trained from scratch
+    else:
+        facts.setdefault("base_model", "")
     if base_model is not None and base_model != facts.get("base_model"):
         facts |= {"base_model": base_model, "base_revision": None}
     return facts
+
+
+def _is_chat(student: StudentFiles) -> bool:
+    """Whether its tokenizer has a chat template, by which `structdistill evaluate` goes where nothing is recorded."""
+    if any(name.startswith("chat_template.") for name in student.files):
+        return True
+    settings = student.files.get("tokenizer_config.json")
+    return settings is not None and bool(json.loads(settings.read_text(encoding="utf-8")).get("chat_template"))
 
 
 def _license_of(api: HfApi, facts: Mapping[str, Any]) -> dict[str, str]:

@@ -45,6 +45,7 @@ def write_student_card(
     repo_id: str | None = None,
     quantization: str | None = None,
     merged_dtype: str | None = None,
+    training_known: bool = True,
     versions: Mapping[str, str] | None = None,
 ) -> Path:
     """Write README.md, the curves and the evaluation results into a student's folder.
@@ -69,6 +70,8 @@ def write_student_card(
         repo_id: Hub id that the usage snippet names.
         quantization: what the base was held in during training ("4-bit (nf4)"), if not in 16 or 32 bits.
         merged_dtype: what an adapter was merged into its base in.
+        training_known: whether the training was recorded. Without that the card says nothing of it, and leaves the
+            prompt format out of the metadata: `structdistill evaluate` goes by the tokenizer then, as for the folder.
         versions: of the libraries; by default the installed ones.
 
     Returns:
@@ -101,6 +104,7 @@ def write_student_card(
         "license_link": license_link,
         "tags": list(tags),
         "quantization": quantization,
+        "training_known": training_known,
         "versions": dict(versions or _versions()),
     }
     results = [(evaluation, own_entry(evaluation)) for evaluation in facts["evaluations"]]
@@ -119,7 +123,7 @@ def write_student_card(
             "merged_dtype": merged_dtype,
             "is_adapter": _is_adapter(folder),
             "datasets": [_public_name(dataset) for dataset in datasets],
-            "citations": _citations(facts["objectives"]),
+            "citations": _citations(facts["objectives"]) if training_known else [],
             "curves_file": CURVES_FILE if has_curves else None,
             "evaluations": [evaluation_rows(*result) for result in results],
             "example_prompt": repr(example_prompt),
@@ -160,7 +164,8 @@ def _metadata(folder: Path, name: str, datasets: Sequence[str], results: Results
     from huggingface_hub import ModelCardData
 
     is_adapter = _is_adapter(folder)
-    own_tags = ["structdistill", "trl", "sft", "distillation", "code", *(["lora"] if is_adapter else [])]
+    methods = ["trl", "sft", "distillation"] if facts["training_known"] else []
+    own_tags = ["structdistill", *methods, "code", *(["lora"] if is_adapter else [])]
     data = ModelCardData(
         base_model=facts["base_model"],
         datasets=[dataset for dataset in datasets if is_hub_id(dataset)] or None,
@@ -171,7 +176,7 @@ def _metadata(folder: Path, name: str, datasets: Sequence[str], results: Results
         tags=list(dict.fromkeys([*own_tags, *facts["tags"]])),
         model_name=name,
         eval_results=[entry for result in results for entry in index_results(*result)] or None,
-        structdistill={"prompt_format": facts["prompt_format"]},
+        structdistill={"prompt_format": facts["prompt_format"]} if facts["training_known"] else None,
     )
     return data.to_yaml()
 

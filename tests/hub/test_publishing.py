@@ -236,6 +236,21 @@ def test_leftovers_of_another_kind_of_student_go(hub, student, tmp_path):
     assert {"LICENSE", "demo.py"} < set(hub.repo("model", "me/kinds")["files"])
 
 
+@pytest.mark.parametrize("template", [None, "{{ messages[0].content }}"])
+def test_a_student_that_was_trained_elsewhere(hub, student, tmp_path, template):
+    """Its card claims nothing about a training that nobody recorded, and its prompts go by the tokenizer."""
+    shutil.copytree(student, tmp_path / "student")
+    if template is not None:
+        (tmp_path / "student" / "chat_template.jinja").write_text(template)
+    repo = f"me/elsewhere-{template is not None}"
+    good(hub.publish("student", tmp_path / "student", "--repo", repo))
+    text = hub.read("model", repo, "README.md")
+    for claim in ("trained with", "reasoning", "2510.17598", "torch ", "prompt_format", "- trl", "- sft"):
+        assert claim not in text, claim
+    assert "do not say how it was trained" in text
+    assert ("apply_chat_template" in text) is (template is not None)
+
+
 def test_traces_folder(hub, traces, tmp_path):
     said = good(hub.publish("traces", traces, "--repo", "me/traces"))
     assert "left out   journal" in said
