@@ -82,14 +82,14 @@ class StudentFiles:
 
     def settings(self) -> dict[str, Any]:
         """Its adapter_config.json or config.json."""
-        return json.loads(self.files[ADAPTER_CONFIG if self.is_adapter else CONFIG].read_text(encoding="utf-8"))
+        return _read_json(self.files[ADAPTER_CONFIG if self.is_adapter else CONFIG])
 
 
 def select_student_files(folder: str | Path) -> StudentFiles:
     """The files of the student in `folder`: safetensors, configuration, tokenizer, card. Nothing else, ever.
 
     Raises:
-        InputError: no folder, no weights as safetensors, or a shard is missing.
+        InputError: no folder, no weights as safetensors, a shard is missing, or a file was not written to its end.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -132,9 +132,35 @@ def _check_weights(folder: Path, files: Mapping[str, Path], left_out: Mapping[st
             "with trainer.save_model(folder), or give the folder of a checkpoint."
         )
     if INDEX in files:
-        shards = set(json.loads(files[INDEX].read_text(encoding="utf-8"))["weight_map"].values())
+        shards = set(_read_json(files[INDEX]).get("weight_map", {}).values())
         if missing := sorted(shards - set(files)):
             raise InputError(f"'{folder}' lacks {', '.join(missing)}, which {INDEX} names; save the student again.")
+    for path in files.values():
+        _check_whole(path)
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse what a save that was killed leaves behind; safetensors compares a file's size with its header."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.name in (CONFIG, ADAPTER_CONFIG):
+        _read_json(path)
+    elif path.suffix == ".safetensors":
+        try:
+            with safe_open(path, framework="np"):
+                pass
+        except SafetensorError as error:
+            raise InputError(f"The weights in '{path}' are damaged ({error}); save the student again.") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"'{path}' is damaged: expected JSON, found {error}; save the student again.") from error
+    if not isinstance(found, dict):
+        raise InputError(f"'{path}' is damaged: expected a JSON object, found {found!r}; save the student again.")
+    return found
 
 
 def publish_student(
@@ -227,7 +253,7 @@ def _is_chat(student: StudentFiles) -> bool:
     if any(name.startswith("chat_template.") for name in student.files):
         return True
     settings = student.files.get("tokenizer_config.json")
-    return settings is not None and bool(json.loads(settings.read_text(encoding="utf-8")).get("chat_template"))
+    return settings is not None and bool(_read_json(settings).get("chat_template"))
 
 
 def _license_of(api: HfApi, facts: Mapping[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files import replace_text
 from ..model_names import is_hub_id
 from ..templates import render_template
 from .curves import draw_curves
@@ -109,7 +110,7 @@ def write_student_card(
     }
     results = [(evaluation, own_entry(evaluation)) for evaluation in facts["evaluations"]]
     has_curves = _has_curves(folder, facts["curves"])
-    (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
+    replace_text(folder / FACTS_FILE, json.dumps(facts, indent=1, default=str))
     text = render_template(
         "student.md.jinja",
         **facts

@@ -204,6 +204,15 @@ def test_a_missing_shard_is_named(hub, tmp_path):
     one_line(hub.publish("student", tmp_path, "--repo", "me/x"), "model-00001-of-00002.safetensors")
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_student_that_was_saved_by_half_is_refused(hub, student, tmp_path, name):
+    """As a save that is killed, or a full disk, leaves it."""
+    shutil.copytree(student, tmp_path / "student")
+    os.truncate(tmp_path / "student" / name, (student / name).stat().st_size // 2)
+    one_line(hub.publish("student", tmp_path / "student", "--repo", "me/half"), name, "damaged", "save the student")
+    assert not any("me/half" in request["path"] for request in hub.log())
+
+
 def test_a_token_in_a_file_is_never_sent(hub, student, tmp_path):
     shutil.copytree(student, tmp_path / "student")
     (tmp_path / "student" / "tokenizer_config.json").write_text(f'{{"auth": "{WRITE}"}}')
