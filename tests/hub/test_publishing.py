@@ -254,7 +254,7 @@ def test_a_student_that_was_trained_elsewhere(hub, student, tmp_path, template):
     repo = f"me/elsewhere-{template is not None}"
     good(hub.publish("student", tmp_path / "student", "--repo", repo))
     text = hub.read("model", repo, "README.md")
-    for claim in ("trained with", "reasoning", "2510.17598", "torch ", "prompt_format", "- trl", "- sft"):
+    for claim in ("trained with", "reasoning", "2510.17598", "Sources", "torch ", "prompt_format", "- trl", "- sft"):
         assert claim not in text, claim
     assert "do not say how it was trained" in text
     assert ("apply_chat_template" in text) is (template is not None)
