@@ -40,6 +40,7 @@ CASES = (
         for student, split, study in (
             ("17M base, 800 problems", "validation", "a base that has seen Python"),
             ("17M base, 3,600 problems", "test", "a base, 3600 problems, test"),
+            ("17M base, 800 problems, three times", "test", "a base, 800 problems seen 3 times, test"),
         )
     ),
 )
