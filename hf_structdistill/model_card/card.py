@@ -88,12 +88,11 @@ def write_student_card(
     name = name or (repo_id or folder.resolve().name).rsplit("/", 1)[-1]
     if hyperparameters is not None and not isinstance(hyperparameters, Mapping):
         hyperparameters = changed_settings(hyperparameters)
-    hub_base = base_model if base_model and is_hub_id(base_model) else None
-    local_base = Path(base_model).name if base_model and not hub_base else None
+    base = _without_folders(base_model) if base_model else base_model
     facts = {
-        "base_model": f"./{local_base}" if local_base else base_model,  # a bare name would read as a Hub id
-        "base_revision": base_revision if hub_base else None,
-        "datasets": [dataset if is_hub_id(dataset) else _last_part(dataset) for dataset in datasets],
+        "base_model": base,
+        "base_revision": base_revision if base and is_hub_id(base) else None,
+        "datasets": [_without_folders(dataset) for dataset in datasets],
         "objectives": [describe_objective(objective) for objective in objectives],
         "hyperparameters": presentable(hyperparameters or {}),
         "curves": dict(curves or {}),
@@ -108,32 +107,39 @@ def write_student_card(
         "training_known": training_known,
         "versions": dict(versions or _versions()),
     }
-    results = [(evaluation, own_entry(evaluation)) for evaluation in facts["evaluations"]]
-    has_curves = _has_curves(folder, facts["curves"])
+    has_curves = _has_curves(folder, facts["curves"])  # told by the facts of the card before
     replace_text(folder / FACTS_FILE, json.dumps(facts, indent=1, default=str))
-    text = render_template(
-        "student.md.jinja",
-        **facts
-        | {
-            "metadata": _metadata(folder, name, datasets, results, {**facts, "base_model": hub_base}),
-            "title": name,
-            "repo_id": repo_id or name,
-            "base_model": hub_base,
-            "local_base": local_base,
-            "from_scratch": base_model is None,
-            "merged_dtype": merged_dtype,
-            "is_adapter": _is_adapter(folder),
-            "datasets": [_public_name(dataset) for dataset in datasets],
-            "citations": _citations(facts["objectives"]) if training_known else [],
-            "curves_file": CURVES_FILE if has_curves else None,
-            "evaluations": [evaluation_rows(*result) for result in results],
-            "example_prompt": repr(example_prompt),
-        },
+    results = [(evaluation, own_entry(evaluation)) for evaluation in facts["evaluations"]]
+    text = _render(
+        folder,
+        facts,
+        results,
+        title=name,
+        repo_id=repo_id or name,
+        merged_dtype=merged_dtype,
+        curves_file=CURVES_FILE if has_curves else None,
     )
     path = folder / "README.md"
     path.write_text(text, encoding="utf-8")
     write_eval_results(folder, results)
     return path
+
+
+def _render(folder: Path, facts: Mapping[str, Any], results: Results, **given: Any) -> str:
+    base = facts["base_model"]
+    hub_base = base if base and is_hub_id(base) else None
+    told = {
+        "metadata": _metadata(folder, given["title"], results, {**facts, "base_model": hub_base}),
+        "base_model": hub_base,
+        "local_base": Path(base).name if base and not hub_base else None,
+        "from_scratch": base is None,
+        "is_adapter": _is_adapter(folder),
+        "datasets": [_public_name(dataset) for dataset in facts["datasets"]],
+        "citations": _citations(facts["objectives"]) if facts["training_known"] else [],
+        "evaluations": [evaluation_rows(*result) for result in results],
+        "example_prompt": repr(facts["example_prompt"]),
+    }
+    return render_template("student.md.jinja", **{**facts, **told, **given})
 
 
 def _is_adapter(folder: Path) -> bool:
@@ -161,7 +167,7 @@ def read_card_facts(folder: str | Path) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value is not None or key == "base_model"}
 
 
-def _metadata(folder: Path, name: str, datasets: Sequence[str], results: Results, facts: Mapping[str, Any]) -> str:
+def _metadata(folder: Path, name: str, results: Results, facts: Mapping[str, Any]) -> str:
     from huggingface_hub import ModelCardData
 
     is_adapter = _is_adapter(folder)
@@ -169,7 +175,7 @@ def _metadata(folder: Path, name: str, datasets: Sequence[str], results: Results
     own_tags = ["structdistill", *methods, "code", *(["lora"] if is_adapter else [])]
     data = ModelCardData(
         base_model=facts["base_model"],
-        datasets=[dataset for dataset in datasets if is_hub_id(dataset)] or None,
+        datasets=[dataset for dataset in facts["datasets"] if is_hub_id(dataset)] or None,
         library_name="peft" if is_adapter else "transformers",
         **{key: facts[key] for key in ("license", "license_name", "license_link")},
         language="code",
@@ -183,12 +189,15 @@ def _metadata(folder: Path, name: str, datasets: Sequence[str], results: Results
 
 
 def _public_name(dataset: str) -> str:
-    return f"[{dataset}](https://huggingface.co/datasets/{dataset})" if is_hub_id(dataset) else _last_part(dataset)
+    if is_hub_id(dataset):
+        return f"[{dataset}](https://huggingface.co/datasets/{dataset})"
+    return dataset.removeprefix("./")
 
 
-def _last_part(name: str) -> str:
-    """The last part of a path; a description with spaces is left as it is."""
-    return name if " " in name and not name.startswith(("/", "~")) else Path(name).name
+def _without_folders(name: str) -> str:
+    """A path as its last part, told as a path still: a bare name would read as a Hub id. Others as they are."""
+    is_description = " " in name and not name.startswith(("/", "~", "."))
+    return name if is_hub_id(name) or is_description else f"./{Path(name).name}"
 
 
 def _versions() -> dict[str, str]:

@@ -130,6 +130,16 @@ def test_nothing_of_this_machine_is_told(folder):
         assert secret not in text
 
 
+def test_a_local_data_set_is_none_of_the_hub_when_the_card_is_written_again(folder):
+    datasets = ["me/traces", str(folder / "mine"), "MBPP train (601 to 974)"]
+    write_student_card(folder, datasets=datasets)
+    first = (folder / "README.md").read_text()
+    write_student_card(folder, **read_card_facts(folder))  # as publishing does
+    assert (folder / "README.md").read_text() == first
+    assert ModelCard(first).data.datasets == ["me/traces"]
+    assert "(https://huggingface.co/datasets/me/traces), mine, MBPP train (601 to 974)." in first
+
+
 def test_an_adapter_is_described_as_one(folder):
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "a/b"}))
     write_student_card(folder, base_model="a/b", prompt_format="chat", repo_id="me/student")
