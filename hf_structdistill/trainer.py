@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
@@ -105,7 +106,11 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
     _tag_names = ["trl", "sft", "structdistill"]
     _name = "Structure-aware SFT"
 
-    def __init__(self, model: Any, args: StructureAwareConfig | None = None, **kwargs: Any) -> None:
+    def __init__(self, model: Any, args: StructureAwareConfig | None = None, *in_order: Any, **named: Any) -> None:
+        # as SFTTrainer takes them, in its order too
+        kwargs = inspect.signature(SFTTrainer.__init__).bind(self, model, args, *in_order, **named).arguments
+        for name in ("self", "model", "args"):
+            del kwargs[name]
         if args is None:
             name = model if isinstance(model, str) else model.config._name_or_path
             args = StructureAwareConfig(f"{str(name).rstrip('/').split('/')[-1] or 'student'}-structdistill")

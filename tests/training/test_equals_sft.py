@@ -49,3 +49,17 @@ def test_trajectory(stock, tmp_path, extra):
 def test_the_comparison_can_fail(stock, tmp_path):
     _, _, weights = train(StructureAwareTrainer, StructureAwareConfig, tmp_path, **tiny.ALL_ON)
     assert (weights - stock[2]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("kind, config, extra", [
+    (SFTTrainer, SFTConfig, {}),
+    (StructureAwareTrainer, StructureAwareConfig, tiny.ALL_ON),
+])  # fmt: skip
+def test_arguments_are_taken_in_the_order_of_sft_trainer(tmp_path, kind, config, extra):
+    args, dataset = config(**tiny.settings(tmp_path, **extra)), tiny.dataset()
+    trainer = kind(tiny.student(), args, None, dataset, dataset.select(range(2)), tiny.tokenizer())
+    assert len(trainer.train_dataset) == len(dataset) and len(trainer.eval_dataset) == 2
+    with pytest.raises(TypeError, match="multiple values for argument 'data_collator'"):
+        kind(tiny.student(), args, None, data_collator=None)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'tokenizer'"):
+        kind(tiny.student(), args, tokenizer=tiny.tokenizer())
