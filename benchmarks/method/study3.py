@@ -274,7 +274,7 @@ def write_report(out: Path) -> str:
             # the same runs as there, kept once
             alone = {SFT, *(row["arm"]["name"].split(" + ")[0] for row in shown)}
             shown = [row for row in rows if row["study"] == SETTINGS and row["arm"]["name"] in alone] + shown
-        names = list(dict.fromkeys(row["arm"]["name"] for row in shown))
+        names = list(dict.fromkeys([SFT, *(row["arm"]["name"] for row in shown)]))
         parts.append(f"### Study 3, {study}\n\n{report.tables(shown, names, SFT)}")
     probes = ("gradients", "gradients", gradient_table), ("heads of the base", "heads", mass_table)
     for title, name, table in probes:
