@@ -388,8 +388,9 @@ class StructureAwareTrainer(PushesToHub, SFTTrainer):
 
     def _record(self, name: str, value: Tensor, count: Tensor) -> None:
         totals = self._component_totals["train" if self.model.training else "eval"]
-        totals[f"{name}/sum"] += value.detach().double()
-        totals[f"{name}/count"] += count.detach().double()
+        exact = torch.float32 if value.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
+        totals[f"{name}/sum"] += value.detach().to(exact)
+        totals[f"{name}/count"] += count.detach().to(exact)
 
     def _record_structure(self, counts: Tensor, tokens: Tensor) -> None:
         self._record("code_share", counts[0], tokens)
